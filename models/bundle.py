@@ -1,0 +1,272 @@
+"""Bundles: a folder with `manifest.json` and ONNX files, everything that a reader needs to know as data.
+
+Where generations of PP-OCR differ (height, normalisation, charset, thresholds) the difference is a value in
+the manifest; no code asks for a version. A file whose SHA-256 differs from the manifest's is refused by name.
+The format is described in docs/bundles.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar
+
+from models.records import UsageError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_BUILT_IN = Path(__file__).parent / "bundles"
+
+Color = Literal["bgr", "rgb", "gray"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One ONNX file of a bundle and how pixels enter it.
+
+    A pixel value v of 0 to 255 enters channel c as `(v / 255 - mean[c]) / std[c]`, channels in `color`'s order.
+    """
+
+    file: str
+    sha256: str
+    color: Color
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSpec(ModelFile):
+    """The DB detector: (N, C, H, W) in, probability map (N, 1, H, W) out (PP-OCR section 2.1).
+
+    Attributes:
+        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `shortest` raises the shortest
+            side to `limit` (enlarges only).
+        limit: that bound in pixels.
+        multiple: sides are rounded to a multiple of it.
+        threshold: probability from which a pixel is text.
+        box_threshold: mean probability from which a region is kept.
+        unclip_ratio: how far a region is grown: distance = area x ratio / perimeter.
+        max_candidates: most regions looked at on a page.
+        min_side: regions with a shorter side than this, in pixels of the map, are dropped.
+    """
+
+    limit_side: Literal["longest", "shortest"] = "longest"
+    limit: int = 960
+    multiple: int = 32
+    threshold: float = 0.3
+    box_threshold: float = 0.6
+    unclip_ratio: float = 1.5
+    max_candidates: int = 1000
+    min_side: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionSpec(ModelFile):
+    """The direction classifier: (N, C, height, width) in, probabilities (N, 2) of 0 and 180 degrees out.
+
+    Attributes:
+        threshold: a line is turned where the probability of 180 degrees exceeds it.
+    """
+
+    height: int = 48
+    width: int = 192
+    threshold: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionSpec(ModelFile):
+    """The CTC recogniser: (N, C, height, W) in.
+
+    Class 0 is CTC's blank, class i is `charset[i - 1]`.
+
+    Attributes:
+        output: `probabilities`: one output (N, T, classes); `decision`: two outputs, classes (N, T) int64 and
+            their probabilities (N, T) float32, decided inside the graph.
+        widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last one.
+        charset: the characters, in the order of the classes.
+    """
+
+    height: int = 48
+    output: Literal["probabilities", "decision"] = "probabilities"
+    widths: tuple[int, ...] = ()
+    charset: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `manifest.json` says.
+
+    Attributes:
+        package: importable package whose data files the models are, or empty where they lie beside the manifest.
+    """
+
+    name: str
+    license: str
+    languages: tuple[str, ...]
+    trained_on: tuple[str, ...]
+    detection: DetectionSpec
+    direction: DirectionSpec
+    recognition: RecognitionSpec
+    description: str = ""
+    source: str = ""
+    package: str = ""
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A loaded bundle: a manifest, the folder its files lie in, and its id (the SHA-256 of the manifest's bytes)."""
+
+    manifest: Manifest
+    folder: Path
+    id: str
+
+    def model_path(self, model: ModelFile) -> Path:
+        """Path of one of the bundle's model files."""
+        return self.folder / model.file
+
+
+def list_bundles() -> dict[str, Path]:
+    """Names of the bundles inside the package and the folders of their manifests, sorted by name."""
+    return {path.parent.name: path.parent for path in sorted(_BUILT_IN.glob(f"*/{MANIFEST}"))}
+
+
+def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
+    """Loads a bundle's manifest and, unless told otherwise, checks its files' digests.
+
+    Args:
+        name_or_folder: the name of a built-in bundle, or a local folder that holds a manifest.
+        check: read every model file and compare its SHA-256. Workers, which get a bundle that the driver has
+            checked, may skip it.
+
+    Raises:
+        UsageError: there is no such bundle, its manifest is not one, its models' package is not installed, or a
+            file is missing or differs from the manifest's digest.
+    """
+    folder = list_bundles().get(str(name_or_folder), Path(name_or_folder))
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except OSError:
+        known = ", ".join(list_bundles()) or "none"
+        raise UsageError(
+            f"bundle {str(name_or_folder)!r}: no {MANIFEST} there; give a folder that holds one, or one of: {known}"
+        ) from None
+    manifest = parse_manifest(data, str(folder / MANIFEST))
+    bundle = Bundle(manifest, _files_folder(manifest, folder), hashlib.sha256(data).hexdigest())
+    if check:
+        for problem in verify(bundle):
+            raise UsageError(f"bundle {manifest.name!r}: {problem}")
+    return bundle
+
+
+def verify(bundle: Bundle) -> list[str]:
+    """What is wrong with a bundle's files: one sentence for each that is missing or differs from its digest."""
+    problems = []
+    for model in (bundle.manifest.detection, bundle.manifest.direction, bundle.manifest.recognition):
+        path = bundle.model_path(model)
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif (digest := file_sha256(path)) != model.sha256:
+            problems.append(f"{path} is not the file that the manifest names (SHA-256 {digest[:12]}…, not {model.sha256[:12]}…)")
+    return problems
+
+
+def write_bundle(manifest: Manifest, folder: Path) -> Bundle:
+    """Writes `manifest.json` beside model files that are already in `folder`, and loads the result with all checks.
+
+    Raises:
+        UsageError: a model file is missing or differs from the manifest's digest.
+    """
+    text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
+    aside = folder / f"{MANIFEST}.part"
+    aside.write_text(text + "\n", encoding="utf-8")
+    aside.replace(folder / MANIFEST)
+    return load_bundle(folder)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, lower-case hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: BinaryIO) -> str:
+    """What `hashlib.file_digest` does, for Python 3.10."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def parse_manifest(data: bytes, origin: str) -> Manifest:
+    """Reads a manifest and checks each value's type and range.
+
+    Args:
+        data: the bytes of `manifest.json`.
+        origin: where they came from, for messages.
+
+    Raises:
+        UsageError: names `origin` and what is wrong.
+    """
+    try:
+        raw = json.loads(data)
+        if raw.get("format") != FORMAT:
+            raise UsageError(f"format is {raw.get('format')!r}, this version reads {FORMAT}: upgrade one of the two")
+        specs = {name: _record(spec, raw[name]) for name, spec in _SPECS.items()}
+        manifest = _record(Manifest, {**raw, **specs})
+        _check(manifest)
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{origin} is not a bundle's manifest: {type(error).__name__}: {error}") from None
+    return manifest
+
+
+_SPECS: dict[str, type[ModelFile]] = {
+    "detection": DetectionSpec,
+    "direction": DirectionSpec,
+    "recognition": RecognitionSpec,
+}
+_Record = TypeVar("_Record")
+
+
+def _record(kind: type[_Record], values: dict[str, Any]) -> _Record:
+    """Builds a dataclass from JSON values: unknown keys are refused, lists become tuples."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"unknown key {unknown[0]!r}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def _check(manifest: Manifest) -> None:
+    models = (manifest.detection, manifest.direction, manifest.recognition)
+    for model in models:
+        channels = 1 if model.color == "gray" else 3
+        if model.color not in ("bgr", "rgb", "gray") or len(model.mean) != channels or len(model.std) != channels:
+            raise UsageError(f"{model.file}: color {model.color!r} needs {channels} values of mean and of std")
+        if Path(model.file).is_absolute() or ".." in Path(model.file).parts:
+            raise UsageError(f"{model.file}: a model file must lie inside the bundle")
+    recognition = manifest.recognition
+    if not recognition.charset or any(not isinstance(char, str) or not char for char in recognition.charset):
+        raise UsageError("recognition.charset must be a list of non-empty strings")
+    if not recognition.widths or list(recognition.widths) != sorted(set(recognition.widths)):
+        raise UsageError("recognition.widths must be a non-empty ascending list")
+    if recognition.output not in ("probabilities", "decision"):
+        raise UsageError(f"recognition.output is {recognition.output!r}, not 'probabilities' or 'decision'")
+    if manifest.detection.limit_side not in ("longest", "shortest"):
+        raise UsageError(f"detection.limit_side is {manifest.detection.limit_side!r}, not 'longest' or 'shortest'")
+
+
+def _files_folder(manifest: Manifest, folder: Path) -> Path:
+    if not manifest.package:
+        return folder
+    found = importlib.util.find_spec(manifest.package)
+    if found is None or found.origin is None:
+        raise UsageError(
+            f"bundle {manifest.name!r}: its models are in the Python package {manifest.package!r}, which is not "
+            f"installed; pip install 'ppocr-beam[{manifest.name.partition('-')[0]}]'"
+        )
+    return Path(found.origin).parent

@@ -1,0 +1,70 @@
+"""Inference: one ONNX model, arrays in, arrays out, on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import ModelFile
+from models.records import UsageError
+
+
+class Session:
+    """An ONNX model on one intra-op thread.
+
+    A worker process reads pages on one thread and there are as many processes as cores, so a second thread here
+    would only take time from a neighbour.
+
+    Args:
+        path: the ONNX file.
+
+    Raises:
+        UsageError: the file is not a model that this version of ONNX Runtime can load.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own exceptions share no public base
+            raise UsageError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, tensor: npt.NDArray[np.float32]) -> Sequence[npt.NDArray[Any]]:
+        """The model's outputs for one (N, C, H, W) float32 tensor."""
+        outputs: Sequence[npt.NDArray[Any]] = self._session.run(None, {self._input: tensor})
+        return outputs
+
+
+class Normalizer:
+    """Turns uint8 pixels into a model's input, `(v / 255 - mean) / std` with channels in the model's order.
+
+    Args:
+        model: says color, mean and std.
+    """
+
+    def __init__(self, model: ModelFile) -> None:
+        self.color = model.color
+        self._scale = np.array([1 / (255 * std) for std in model.std], np.float32)
+        self._shift = np.array([-mean / std for mean, std in zip(model.mean, model.std, strict=True)], np.float32)
+
+    def __call__(self, pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
+        """Writes normalised pixels into a tensor.
+
+        Args:
+            pixels: (H, W, 3), blue, green, red; or (H, W) for a model that takes grey.
+            out: (C, H, W), overwritten.
+        """
+        for channel in range(out.shape[0]):
+            plane = pixels if pixels.ndim == 2 else pixels[:, :, 2 - channel if self.color == "rgb" else channel]
+            np.multiply(plane, self._scale[channel], out=out[channel], casting="unsafe")
+            out[channel] += self._shift[channel]
