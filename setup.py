@@ -1,0 +1,5 @@
+"""Beam ships the package to workers with `--setup_file ./setup.py`; everything it says stands in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
