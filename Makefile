@@ -1,0 +1,39 @@
+# The project's verbs. `make help` lists them; CI and CONTRIBUTING.md use the same ones.
+SHELL := /bin/sh
+BIN := .venv/bin
+EXTRAS := ppocrv6,pdf,gcp,training,dev
+IMAGES ?= samples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-all lint format bench bench-quick clean
+
+help:  ## list these verbs
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
+
+setup:  ## make .venv from a bare Python and install everything that a developer needs
+	@scripts/setup.sh $(EXTRAS)
+
+test: setup lint  ## every fast check: format, lint, types, tests with coverage
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+
+test-all: setup lint  ## the same and the slow tests
+	$(BIN)/pytest --cov --cov-report=term
+
+lint: setup  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## speed and reading quality beside five other engines: make bench IMAGES=folder
+	$(BIN)/python -m benchmarks --images "$(IMAGES)"
+
+bench-quick: setup  ## ours against one engine, two minutes
+	$(BIN)/python -m benchmarks --images "$(IMAGES)" --quick
+
+clean:  ## remove what these verbs and the job made, the environments included
+	rm -rf .venv .bench build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
