@@ -41,6 +41,7 @@ class Line:
         direction_confidence: the classifier's probability of `direction`, or None where it was not asked.
         text: what was read.
         confidence: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
+        weakest: probability of the least certain character; 0 for an empty text.
         needs_review: whether the line's or one of its characters' confidence is under the threshold asked for.
         chars: per-character confidences and extents, where asked for.
     """
@@ -52,6 +53,7 @@ class Line:
     direction_confidence: float | None = None
     text: str = ""
     confidence: float = 0.0
+    weakest: float = 0.0
     needs_review: bool = False
     chars: tuple[Char, ...] | None = None
 

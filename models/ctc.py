@@ -1,0 +1,62 @@
+"""Connectionist temporal classification: from one decision a step to a text (Graves et al. 2006, best path)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.records import Char
+
+BLANK = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A decoded line.
+
+    Attributes:
+        text: the characters.
+        confidences: (len(text),) float32, the probability at the step where each character begins.
+        steps: (len(text),) int64, those steps.
+    """
+
+    text: str
+    confidences: npt.NDArray[np.float32]
+    steps: npt.NDArray[np.int64]
+
+
+def decode(
+    classes: npt.NDArray[np.integer], probabilities: npt.NDArray[np.float32], charset: Sequence[str]
+) -> Reading:
+    """Collapses repeats and removes blanks.
+
+    Args:
+        classes: (T,), the best class of each step; 0 is the blank, i is `charset[i - 1]`.
+        probabilities: (T,), theirs.
+        charset: one character a class, the blank left out.
+    """
+    begins = classes != BLANK
+    begins[1:] &= classes[1:] != classes[:-1]
+    (steps,) = begins.nonzero()
+    return Reading("".join([charset[i - 1] for i in classes[steps]]), probabilities[steps], steps)
+
+
+def extents(reading: Reading, steps: float) -> tuple[Char, ...]:
+    """Where each character stands along its line.
+
+    CTC says where a character was noticed, not where it ends: the border between two characters is put half-way
+    between their steps.
+
+    Args:
+        reading: the line.
+        steps: how many steps the crop takes, padding left out.
+    """
+    centers = np.clip((reading.steps + 0.5) / steps, 0, 1)
+    borders = np.concatenate([[0.0], (centers[1:] + centers[:-1]) / 2, [1.0]])
+    return tuple(
+        Char(text, float(confidence), float(x0), float(x1))
+        for text, confidence, x0, x1 in zip(reading.text, reading.confidences, borders, borders[1:])
+    )

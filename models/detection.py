@@ -1,0 +1,147 @@
+"""Text detection with differentiable binarisation (PP-OCR section 2.1; Liao et al. 2020).
+
+The network gives a probability map; regions of it become rectangles of any angle. The numbers follow
+PaddleOCR's reference post-processing (`quad` boxes, `fast` scores), which the stock models were tuned with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import DetectionSpec
+from models.geometry import order_corners
+from models.records import Image, Line, Page, Quad
+from models.session import Normalizer, Session
+
+ProbabilityMap = npt.NDArray[np.float32]
+
+
+class Detector:
+    """Fills a page's lines with polygons and detection scores.
+
+    Args:
+        spec: how pixels enter the model and how its map becomes polygons.
+        session: the model.
+    """
+
+    def __init__(self, spec: DetectionSpec, session: Session) -> None:
+        self.spec = spec
+        self._session = session
+        self._normalize = Normalizer(spec)
+
+    def __call__(self, pages: Sequence[Page]) -> list[Page]:
+        """Detects the lines of each page; a page without text gets none.
+
+        Raises:
+            ValueError: a page has no image.
+        """
+        return [replace(page, lines=self._detect(page)) for page in pages]
+
+    def probability_map(self, image: Image) -> ProbabilityMap:
+        """The network's map for an image: (h, w) float32, h and w as `input_size` gives them."""
+        width, height = input_size(image.shape[1], image.shape[0], self.spec)
+        pixels = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if self.spec.color == "gray" else image
+        if (width, height) != (image.shape[1], image.shape[0]):
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+        tensor = np.empty((1, len(self.spec.mean), height, width), np.float32)
+        self._normalize(pixels, tensor[0])
+        probability: ProbabilityMap = self._session.run(tensor)[0][0, 0]
+        return probability
+
+    def _detect(self, page: Page) -> tuple[Line, ...]:
+        if page.image is None:
+            raise ValueError(f"page {page.index} of {page.uri!r} has no image: detection runs before rectification")
+        regions = find_regions(self.probability_map(page.image), self.spec, page.width, page.height)
+        return tuple(Line(polygon, score) for polygon, score in regions)
+
+
+def input_size(width: int, height: int, spec: DetectionSpec) -> tuple[int, int]:
+    """Width and height at which an image enters the detector: bounded, then rounded to `spec.multiple`."""
+    if spec.limit_side == "longest":
+        scale = min(1.0, spec.limit / max(width, height))
+    else:
+        scale = max(1.0, spec.limit / min(width, height))
+    return _rounded(width * scale, spec.multiple), _rounded(height * scale, spec.multiple)
+
+
+def _rounded(side: float, multiple: int) -> int:
+    return max(multiple, round(side / multiple) * multiple)
+
+
+def find_regions(
+    probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int
+) -> list[tuple[Quad, float]]:
+    """Turns a probability map into the polygons of lines.
+
+    A region of pixels over `spec.threshold` becomes its smallest rectangle of any angle; the rectangle is kept
+    where the map's mean inside it reaches `spec.box_threshold`, and grown on all sides by
+    `area * unclip_ratio / perimeter`, since the network was taught shrunken regions.
+
+    Args:
+        probability: (h, w) float32, 0 to 1.
+        spec: thresholds.
+        width: of the page in pixels; polygons are scaled to the page and clipped to it.
+        height: likewise.
+
+    Returns:
+        Pairs of polygon and mean probability, in no particular order.
+    """
+    mask = (probability > spec.threshold).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    to_page = np.array([width / probability.shape[1], height / probability.shape[0]], np.float32)
+    bounds = np.array([width, height], np.float32)
+    regions = []
+    for contour in contours[: spec.max_candidates]:
+        rectangle = cv2.minAreaRect(contour)
+        if min(rectangle[1]) < spec.min_side:
+            continue
+        score = mean_inside(probability, cv2.boxPoints(rectangle))
+        if score < spec.box_threshold:
+            continue
+        grown = unclip(rectangle, spec.unclip_ratio)
+        if min(grown[1]) < spec.min_side + 2:
+            continue
+        polygon = np.clip(cv2.boxPoints(grown) * to_page, 0, bounds).astype(np.float32)
+        polygon = order_corners(polygon)
+        if _too_thin(polygon):
+            continue
+        regions.append((polygon, score))
+    return regions
+
+
+def _too_thin(polygon: Quad) -> bool:
+    """Whether a polygon that was clipped to the page is three pixels wide or high, or less."""
+    return bool(np.hypot(*(polygon[1] - polygon[0])) <= 3 or np.hypot(*(polygon[3] - polygon[0])) <= 3)
+
+
+RotatedRect = tuple[Sequence[float], Sequence[float], float]
+"""OpenCV's rectangle of any angle: centre, (width, height), degrees."""
+
+
+def unclip(rectangle: RotatedRect, ratio: float) -> RotatedRect:
+    """Grows a rectangle by `area * ratio / perimeter` on each side.
+
+    The reference offsets the polygon with round joins and takes the smallest rectangle around the result: for a
+    rectangle, that is the rectangle moved out by the distance.
+    """
+    center, (width, height), angle = rectangle
+    distance = width * height * ratio / (2 * (width + height))
+    return center, (width + 2 * distance, height + 2 * distance), angle
+
+
+def mean_inside(probability: ProbabilityMap, corners: npt.NDArray[np.float32]) -> float:
+    """Mean of the map over the pixels of a polygon, its border included."""
+    rows, columns = probability.shape
+    x0 = min(max(math.floor(corners[:, 0].min()), 0), columns - 1)
+    x1 = min(max(math.ceil(corners[:, 0].max()), 0), columns - 1)
+    y0 = min(max(math.floor(corners[:, 1].min()), 0), rows - 1)
+    y1 = min(max(math.ceil(corners[:, 1].max()), 0), rows - 1)
+    mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
+    cv2.fillPoly(mask, [(corners - (x0, y0)).astype(np.int32)], 1)
+    return float(cv2.mean(probability[y0 : y1 + 1, x0 : x1 + 1], mask)[0])

@@ -1,0 +1,98 @@
+"""Polygons and crops: from four corners on a page to an upright rectangle of pixels (PP-OCR section 1, rectification)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.records import Image, Line, Page, Quad
+
+TALL = 1.5
+"""A crop that is this many times taller than wide holds a line that runs downwards, as in the references."""
+
+
+def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
+    """Orders a rectangle's corners clockwise, starting at the top left.
+
+    Top left is the upper one of the two leftmost corners, which is right for rectangles turned by less than 45
+    degrees; the order stays clockwise for any angle.
+
+    Args:
+        corners: (4, 2), a convex quadrilateral's corners in any order.
+    """
+    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
+    left = by_x[:2][np.argsort(by_x[:2, 1], kind="stable")]
+    right = by_x[2:][np.argsort(by_x[2:, 1], kind="stable")]
+    return np.array([left[0], right[0], right[1], left[1]], np.float32)
+
+
+def rectify(page: Page) -> Page:
+    """Cuts each line out of the page and drops the page's pixels.
+
+    A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then starts
+    at the corner that has become the top left.
+
+    Raises:
+        ValueError: the page has no image.
+    """
+    if page.image is None:
+        raise ValueError(f"page {page.index} of {page.uri!r} has no image: it was rectified before")
+    image = page.image
+    to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
+    return replace(page, image=None, lines=tuple(_cut(line, image, to_image) for line in page.lines))
+
+
+def _cut(line: Line, image: Image, to_image: npt.NDArray[np.float32]) -> Line:
+    crop = crop_quad(image, line.polygon * to_image)
+    if crop.shape[0] >= TALL * crop.shape[1]:
+        return replace(line, crop=np.rot90(crop), polygon=np.roll(line.polygon, -1, axis=0))
+    return replace(line, crop=crop)
+
+
+def crop_quad(image: Image, polygon: Quad) -> Image:
+    """The pixels inside a polygon, pulled straight by a perspective transform.
+
+    Cubic interpolation, edge pixels repeated outside the image; the size is that of the polygon's longer sides.
+
+    Args:
+        image: (H, W, 3) or (H, W).
+        polygon: clockwise from the top left, in pixels of `image`.
+    """
+    sides = np.linalg.norm(polygon - np.roll(polygon, -1, axis=0), axis=1)
+    width, height = max(1, int(max(sides[0], sides[2]))), max(1, int(max(sides[1], sides[3])))
+    upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    transform = cv2.getPerspectiveTransform(polygon.astype(np.float32), upright)
+    crop: Image = cv2.warpPerspective(  # type: ignore[assignment]
+        image, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return crop
+
+
+def turn(line: Line) -> Line:
+    """The line with its crop and its polygon turned by 180 degrees."""
+    crop = None if line.crop is None else np.ascontiguousarray(line.crop[::-1, ::-1])
+    return replace(line, crop=crop, polygon=np.roll(line.polygon, -2, axis=0))
+
+
+def fit_height(line: Line, height: int, max_width: int, gray: bool) -> Image:
+    """Scales a line's crop to a height, keeping its shape up to `max_width`, over which it is squeezed.
+
+    Args:
+        line: has a crop.
+        height: of the result in pixels.
+        max_width: of the result in pixels, at most.
+        gray: whether one channel is wanted; the result is then (height, width).
+
+    Raises:
+        ValueError: the line has no crop.
+    """
+    if line.crop is None:
+        raise ValueError("a line has no crop: it was recognised before, or its page was not rectified")
+    crop = cv2.cvtColor(line.crop, cv2.COLOR_BGR2GRAY) if gray and line.crop.ndim == 3 else line.crop
+    width = min(max_width, max(1, math.ceil(height * crop.shape[1] / crop.shape[0])))
+    resized: Image = cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return resized

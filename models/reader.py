@@ -1,0 +1,124 @@
+"""Reading a page from start to end, with no Beam: `Reader(bundle).read(image)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.bundle import Bundle, DetectionSpec
+from models.decoding import Limits, decode
+from models.detection import Detector
+from models.direction import DirectionClassifier, DirectionMode
+from models.geometry import rectify
+from models.reading_order import reading_order
+from models.recognition import Recognizer
+from models.records import Image, Line, Page
+from models.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """Everything besides the bundle that changes what is read.
+
+    Attributes:
+        direction: which lines are asked whether they are upside down, see `DirectionClassifier`.
+        min_confidence: lines read with less are dropped.
+        review_threshold: a line needs review where it or one of its characters was read with less.
+        chars: whether to give each character's confidence and extent.
+        detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the bundle's.
+        box_threshold: see `DetectionSpec`; None: the bundle's.
+        unclip_ratio: see `DetectionSpec`; None: the bundle's.
+        limits: of decoding.
+    """
+
+    direction: DirectionMode = "sample"
+    min_confidence: float = 0.0
+    review_threshold: float = 0.8
+    chars: bool = False
+    detection_limit: int | None = None
+    box_threshold: float | None = None
+    unclip_ratio: float | None = None
+    limits: Limits = Limits()
+
+    def detection(self, spec: DetectionSpec) -> DetectionSpec:
+        """The bundle's detection values with those that were asked for in their place."""
+        asked: dict[str, Any] = {
+            "limit": self.detection_limit,
+            "box_threshold": self.box_threshold,
+            "unclip_ratio": self.unclip_ratio,
+        }
+        return replace(spec, **{name: value for name, value in asked.items() if value is not None})
+
+
+def detector(bundle: Bundle, options: ReadOptions) -> Detector:
+    """The bundle's detector."""
+    spec = bundle.manifest.detection
+    return Detector(options.detection(spec), Session(bundle.model_path(spec)))
+
+
+def direction_classifier(bundle: Bundle, options: ReadOptions) -> DirectionClassifier:
+    """The bundle's direction classifier."""
+    spec = bundle.manifest.direction
+    return DirectionClassifier(spec, Session(bundle.model_path(spec)), options.direction)
+
+
+def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
+    """The bundle's recogniser."""
+    spec = bundle.manifest.recognition
+    return Recognizer(spec, Session(bundle.model_path(spec)), options.chars)
+
+
+def finish(page: Page, options: ReadOptions) -> Page:
+    """Drops empty and too uncertain lines, marks those that need review, and puts the rest in reading order."""
+    lines = [
+        replace(line, needs_review=line.weakest < options.review_threshold)
+        for line in page.lines
+        if line.text.strip() and line.confidence >= options.min_confidence
+    ]
+    order = reading_order([line.polygon for line in lines])
+    return replace(page, image=None, lines=tuple(lines[i] for i in order))
+
+
+class Reader:
+    """Reads pages with a bundle, in this process.
+
+    Args:
+        bundle: from `load_bundle`.
+        options: what to read and how.
+    """
+
+    def __init__(self, bundle: Bundle, options: ReadOptions = ReadOptions()) -> None:
+        self.options = options
+        self._stages = (
+            detector(bundle, options),
+            lambda pages: [rectify(page) for page in pages],
+            direction_classifier(bundle, options),
+            recognizer(bundle, options),
+        )
+
+    def read(self, image: Image) -> Page:
+        """Reads one upright page.
+
+        Args:
+            image: uint8, (H, W, 3), channels blue, green, red.
+
+        Returns:
+            The page with its lines in reading order.
+        """
+        return self.read_page(Page(width=image.shape[1], height=image.shape[0], image=image))
+
+    def read_bytes(self, data: bytes) -> Iterator[Page]:
+        """Reads every page of an encoded image or document.
+
+        Raises:
+            InputError: the bytes cannot be decoded.
+        """
+        return map(self.read_page, decode(data, self.options.limits))
+
+    def read_page(self, page: Page) -> Page:
+        """Reads one decoded page."""
+        pages = [page]
+        for stage in self._stages:
+            pages = stage(pages)
+        return finish(pages[0], self.options)

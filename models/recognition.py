@@ -1,0 +1,97 @@
+"""Text recognition: crops in, texts out (CRNN and its successors, decoded by CTC; PP-OCR section 2.3)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models import ctc
+from models.bundle import RecognitionSpec
+from models.geometry import fit_height
+from models.records import Image, Line, Page
+from models.session import Normalizer, Session
+
+BATCH_COLUMNS = 2560
+"""Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in the caches."""
+
+
+class Recognizer:
+    """Fills the lines' texts and confidences, and drops their crops.
+
+    Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch: so a
+    page reads the same alone and among others, and the engine sees few shapes.
+
+    Args:
+        spec: height, widths, charset.
+        session: the model.
+        chars: whether to fill the lines' `chars`.
+    """
+
+    def __init__(self, spec: RecognitionSpec, session: Session, chars: bool = False) -> None:
+        self.spec = spec
+        self.chars = chars
+        self._session = session
+        self._normalize = Normalizer(spec)
+
+    def __call__(self, pages: Sequence[Page]) -> list[Page]:
+        """Reads the lines of each page.
+
+        Raises:
+            ValueError: a line has no crop.
+        """
+        lines = iter(self.read([line for page in pages for line in page.lines]))
+        return [replace(page, lines=tuple(next(lines) for _ in page.lines)) for page in pages]
+
+    def read(self, lines: Sequence[Line]) -> list[Line]:
+        """Reads lines of any pages.
+
+        Raises:
+            ValueError: a line has no crop.
+        """
+        spec = self.spec
+        crops = [fit_height(line, spec.height, spec.widths[-1], spec.color == "gray") for line in lines]
+        read = list(lines)
+        for width, members in self._batches(crops):
+            classes, probabilities = self._decide([crops[i] for i in members], width)
+            for row, i in enumerate(members):
+                reading = ctc.decode(classes[row], probabilities[row], spec.charset)
+                read[i] = self._filled(lines[i], reading, classes.shape[1] * crops[i].shape[1] / width)
+        return read
+
+    def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
+        return replace(
+            line,
+            crop=None,
+            text=reading.text,
+            confidence=float(reading.confidences.mean()) if reading.text else 0.0,
+            weakest=float(reading.confidences.min()) if reading.text else 0.0,
+            chars=ctc.extents(reading, steps) if self.chars else None,
+        )
+
+    def _batches(self, crops: Sequence[Image]) -> Iterator[tuple[int, list[int]]]:
+        """The fixed widths, and the indices of up to a batch of crops that go into each."""
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for i, crop in enumerate(crops):
+            buckets[self.spec.widths[bisect_left(self.spec.widths, crop.shape[1])]].append(i)
+        for width, members in sorted(buckets.items()):
+            size = max(1, BATCH_COLUMNS // width)
+            for start in range(0, len(members), size):
+                yield width, members[start : start + size]
+
+    def _decide(
+        self, crops: Sequence[Image], width: int
+    ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
+        """The best class of each step and its probability, both (N, T)."""
+        tensor = np.zeros((len(crops), len(self.spec.mean), self.spec.height, width), np.float32)
+        for crop, row in zip(crops, tensor, strict=True):
+            self._normalize(crop, row[:, :, : crop.shape[1]])
+        outputs = self._session.run(tensor)
+        if self.spec.output == "decision":
+            return outputs[0], outputs[1]
+        classes = outputs[0].argmax(axis=2)
+        return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
