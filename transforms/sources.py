@@ -1,0 +1,278 @@
+"""What a user names as input, expanded to the files to read.
+
+An input is one of:
+
+    a file        taken as it is, whatever its suffix: the decoder looks at the bytes
+    a folder      all images, PDFs, tar archives and Parquet files below it; hidden files and the folders of
+                  earlier outputs are left out, files of other kinds are counted in the log
+    a glob        `*`, `?`, `[...]`, `**`; as if a shell had put the files that it matches in its place
+    a manifest    .txt (one URI a line), .csv, .jsonl or .parquet with a column `uri`; columns `etag`
+                  and `byte_size` are used where there are any
+
+on any storage of `transforms.storage`. Archives and Parquet files with image bytes stay one source here; the
+reader expands them. Local names are kept as they were given, normalised (`./a//b` becomes `a/b`), never
+URL-decoded. A relative name in a manifest is looked for beside the manifest, then in the working directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import glob
+import hashlib
+import io
+import itertools
+import json
+import logging
+import os
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from models.records import InputError, UsageError
+from transforms import storage
+from transforms.storage import Source, local
+
+__all__ = ["Source", "list_sources"]
+
+_IMAGE = re.compile(
+    r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|j2k|jfif|jp2|jpe|jpe?g|jp[fx]|p[bgnp]m|pdf|png|tga|tiff?|webp)",
+    re.DOTALL,
+)
+_SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
+_log = logging.getLogger(__name__)
+_GLOB = re.compile(r"[*?\[]")
+
+
+def list_sources(inputs: Sequence[str]) -> Iterator[Source]:
+    """Expands inputs to sources, as a stream, each file once.
+
+    Raises:
+        UsageError: at once, when an input does not exist or holds nothing to read; while streaming, when a
+            line of a manifest cannot be understood.
+    """
+    if not inputs:
+        raise UsageError("No input given: name files, folders, globs or manifests with --input.")
+    return _once(itertools.chain.from_iterable([_checked(name) for name in inputs]))
+
+
+def _checked(name: str) -> Iterator[Source]:
+    """Expands one input and makes sure, before anything runs, that there is something in it."""
+    shown = storage.redacted(name)
+    try:
+        sources = _expand(name)
+        first = next(sources, None)
+    except InputError as error:
+        raise UsageError(f"Cannot read the input: {error.message}") from error
+    if first is None:
+        raise UsageError(f"The input {shown} holds no images, PDFs, tar archives or Parquet files.")
+    return itertools.chain([first], sources)
+
+
+def _once(sources: Iterator[Source]) -> Iterator[Source]:
+    seen: set[bytes] = set()
+    for source in sources:
+        digest = hashlib.blake2b(source.uri.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        if digest not in seen:
+            seen.add(digest)
+            yield source
+
+
+def _expand(name: str) -> Iterator[Source]:
+    if storage.is_local(name):
+        return _expand_local(name)
+    return _expand_remote(name)
+
+
+def _expand_local(name: str) -> Iterator[Source]:
+    path = os.path.normpath(local.path_of(name))
+    if os.path.isdir(path):
+        return _folder(path)
+    if os.path.lexists(path) or not _GLOB.search(path):  # A file may be called `[1].jpg`.
+        return _file(local.uri_of(path))
+    return _glob(path)
+
+
+def _glob(pattern: str) -> Iterator[Source]:
+    names = sorted(glob.glob(pattern, recursive=True))
+    if not names:
+        raise UsageError(f"No file matches the input {pattern}.")
+    # `**` matches folders as well as all that is in them.
+    files = [name for name in names if not os.path.isdir(name)] or names
+    return itertools.chain.from_iterable(map(_expand_local, files))
+
+
+def _expand_remote(name: str) -> Iterator[Source]:
+    if storage.scheme(name) in ("http", "https"):
+        return _file(name)
+    if _GLOB.search(name):
+        return _remote_glob(name)
+    if not name.endswith("/") and storage.exists(name):
+        return _file(name)
+    return _folder(name.rstrip("/") + "/")
+
+
+def _remote_glob(pattern: str) -> Iterator[Source]:
+    fixed = re.split(_GLOB, pattern, maxsplit=1)[0]
+    matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
+    for source in storage.list_files(fixed[: fixed.rindex("/") + 1]):
+        if matches(source.uri):
+            yield from _listed(source)
+
+
+def _glob_regex(pattern: str) -> str:
+    """Translates a glob in which `*` and `?` stay within a folder and `**/` crosses any number of them."""
+    wildcards = {"**/": "(?:[^/]*/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+    def translate(match: re.Match[str]) -> str:
+        token = match[0]
+        if token.startswith("[") and len(token) > 1:
+            return token.replace("\\", r"\\").replace("[!", "[^", 1)
+        return wildcards.get(token) or re.escape(token)
+
+    return re.sub(r"\*\*/|\*\*|\[!?\]?[^\]]*\]|.", translate, pattern, flags=re.DOTALL)
+
+
+def _folder(folder: str) -> Iterator[Source]:
+    others: Counter[str] = Counter()
+    for source in storage.list_files(folder):
+        below = source.uri[len(folder) :].lstrip("/")
+        if any(part.startswith(".") for part in below.split("/")) or _is_output(source.uri, folder):
+            continue
+        if _is_wanted(source):
+            yield source
+        else:
+            others[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
+    if others:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+        _log.warning("%s: left out %d files that are no images (%s)", folder, others.total(), kinds)
+
+
+def _file(uri: str) -> Iterator[Source]:
+    yield from _listed(storage.stat(uri))
+
+
+def _listed(source: Source) -> Iterator[Source]:
+    """Expands a manifest to its lines; any other file is itself the source."""
+    suffix = os.path.splitext(source.uri)[1].lower()
+    if suffix == ".parquet":
+        lines = _parquet_lines(source.uri)
+    elif suffix in _LINES:
+        lines = _LINES[suffix](source.uri)
+    else:
+        lines = None
+    if lines is None:
+        yield source
+        return
+    for line in lines:
+        yield _from_line(line, source.uri)
+
+
+def _from_line(line: Mapping[str, Any], manifest: str) -> Source:
+    uri = line["uri"]
+    byte_size = line.get("byte_size")
+    given = Source(uri, line.get("etag") or None, int(byte_size) if byte_size else None)
+    if not storage.is_local(uri):
+        return given
+    if not storage.is_local(manifest):
+        return replace(given, uri=storage.join(posixpath.dirname(manifest), uri))
+    beside = os.path.normpath(os.path.join(os.path.dirname(local.path_of(manifest)), local.path_of(uri)))
+    for path in (beside, os.path.normpath(local.path_of(uri))):
+        with contextlib.suppress(InputError):
+            return storage.stat(local.uri_of(path))
+    return replace(given, uri=local.uri_of(beside))
+
+
+def _text_lines(uri: str) -> Iterator[Mapping[str, Any]]:
+    with storage.open_file(uri) as file:
+        for line in _text(file, uri):
+            if uri_of_line := line.rstrip("\r\n"):
+                yield {"uri": uri_of_line}
+
+
+def _csv_lines(uri: str) -> Iterator[Mapping[str, Any]]:
+    with storage.open_file(uri) as file:
+        rows = csv.DictReader(_text(file, uri))
+        if "uri" not in (rows.fieldnames or ()):
+            found = ", ".join(rows.fieldnames or ()) or "nothing"
+            raise UsageError(f"{uri}: a manifest needs a column called uri; found {found}.")
+        for row in rows:
+            if row["uri"]:
+                yield row
+
+
+def _json_lines(uri: str) -> Iterator[Mapping[str, Any]]:
+    with storage.open_file(uri) as file:
+        for number, line in enumerate(_text(file, uri), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{uri}, line {number}: is not JSON ({error}).") from error
+            if not isinstance(row, dict) or not isinstance(row.get("uri"), str):
+                raise UsageError(f'{uri}, line {number}: must be an object with a string "uri".')
+            yield row
+
+
+def _parquet_lines(uri: str) -> Iterator[Mapping[str, Any]] | None:
+    """Returns a manifest's rows, or None where the file holds images or cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with storage.open_file(uri) as file:
+            names = pq.read_schema(file).names
+    except (pa.ArrowException, OSError, InputError):
+        return None
+    if "uri" not in names or {"bytes", "image"} & set(names):
+        return None
+    return _parquet_rows(uri, [name for name in ("uri", "etag", "byte_size") if name in names])
+
+
+def _parquet_rows(uri: str, columns: list[str]) -> Iterator[Mapping[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with storage.open_file(uri) as file:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=columns):
+            yield from (row for row in batch.to_pylist() if row["uri"])
+
+
+def _text(file: BinaryIO, uri: str) -> Iterator[str]:
+    """Yields a manifest's lines, ends kept; UTF-8 with or without a byte order mark."""
+    try:
+        yield from io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{uri}: a manifest must be UTF-8 text ({error.reason}).") from error
+
+
+_LINES: Mapping[str, Callable[[str], Iterator[Mapping[str, Any]]]] = {
+    ".txt": _text_lines,
+    ".csv": _csv_lines,
+    ".jsonl": _json_lines,
+}
+
+
+def _is_wanted(source: Source) -> bool:
+    if source.etag is None and source.byte_size is None:  # A dangling link or a folder that cannot be listed.
+        return True
+    name = posixpath.basename(source.uri).lower()
+    return bool(_IMAGE.fullmatch(name) or _SHARD.fullmatch(name))
+
+
+def _is_output(uri: str, root: str) -> bool:
+    """Whether a local file is part of what an earlier run of this job wrote into a folder below `root`."""
+    folder = os.path.dirname(uri)
+    return storage.is_local(uri) and len(folder) > len(root) and _in_output(folder, root)
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_output(folder: str, root: str) -> bool:
+    if os.path.isdir(os.path.join(folder, "_waves")):
+        return True
+    parent = os.path.dirname(folder)
+    return len(parent) >= len(root) and parent != folder and _in_output(parent, root)

@@ -1,0 +1,165 @@
+"""Files by URI, wherever they lie: local paths and file://, gs://, s3://, az://, https://.
+
+The one door to storage for reading and for the driver. Every function takes a URI, finds the backend by its
+scheme, tries again where trying again can help, and raises `InputError` with a kind that is the same for all
+backends:
+
+    not_found    there is no such file
+    forbidden    it may not be read or written
+    not_a_file   a folder, a pipe, a device
+    too_large    larger than the caller's cap (checked before anything is downloaded)
+    timeout      it took longer than the deadline
+    unavailable  the storage answered with errors until the last try
+    unsupported  a scheme that nothing here can read, or whose library is not installed
+
+No message holds credentials or a signed URL's query. Clients are made once a process, at the first use, and
+the cloud libraries are imported then and only then.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import BinaryIO
+
+from models.records import InputError
+from transforms.storage.records import DEADLINE_S, Blob, Source, redacted
+
+__all__ = [
+    "Blob",
+    "Source",
+    "delete",
+    "exists",
+    "is_local",
+    "join",
+    "list_files",
+    "open_file",
+    "read",
+    "redacted",
+    "scheme",
+    "stat",
+    "write_atomic",
+]
+
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+
+
+def read(uri: str, max_bytes: int | None = None, deadline_s: float = DEADLINE_S) -> Blob:
+    """Reads a whole file.
+
+    Args:
+        uri: the file.
+        max_bytes: files larger than this are refused before they are downloaded; None for no cap.
+        deadline_s: seconds that all tries together may take.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    blob: Blob = _backend(uri).read(uri, max_bytes, deadline_s)
+    return blob
+
+
+def open_file(uri: str) -> BinaryIO:
+    """Opens a file for reading, seekable, without loading all of it: for archives and Parquet.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    file: BinaryIO = _backend(uri).open_file(uri)
+    return file
+
+
+def stat(uri: str) -> Source:
+    """Returns a file's etag and size.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    source: Source = _backend(uri).stat(uri)
+    return source
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file (not a folder) of this name.
+
+    Raises:
+        InputError: when that cannot be found out (forbidden, timeout, unavailable).
+    """
+    try:
+        stat(uri)
+    except InputError as error:
+        if error.kind in ("not_found", "not_a_file"):
+            return False
+        raise
+    return True
+
+
+def list_files(uri: str) -> Iterator[Source]:
+    """Yields all files under a folder or prefix, at any depth, as a stream; none where there is no folder.
+
+    Local folders come sorted by name (in runs of 100,000 entries), object stores in their own order, which is
+    the names' order too. A sub-folder that cannot be listed is yielded itself, so that reading it says why.
+
+    Raises:
+        InputError: when the folder itself cannot be listed.
+    """
+    files: Iterator[Source] = _backend(uri).list_files(uri)
+    return files
+
+
+def write_atomic(uri: str, data: bytes) -> None:
+    """Writes a file so that a reader sees all of it or nothing; replaces one of the same name.
+
+    Locally: a temporary file beside it, synced, then renamed; folders are made too. Object stores: a put.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    _backend(uri).write_atomic(uri, data)
+
+
+def delete(uri: str) -> None:
+    """Deletes a file; a file that is not there is no error.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    _backend(uri).delete(uri)
+
+
+def is_local(uri: str) -> bool:
+    """Whether the URI is a local path or a file:// URI."""
+    return scheme(uri) == "file"
+
+
+def join(folder: str, *names: str) -> str:
+    """Joins a folder's URI or path and names below it."""
+    return posixpath.join(folder, *names)
+
+
+def scheme(uri: str) -> str:
+    """Returns the URI's scheme in lower case, `file` for a plain path."""
+    match = _SCHEME.match(uri)
+    return match[1].lower() if match else "file"
+
+
+def _backend(uri: str) -> ModuleType:
+    name = scheme(uri)
+    if name == "file":
+        from transforms.storage import local
+
+        return local
+    if name == "gs":
+        from transforms.storage import gcs
+
+        return gcs
+    if name in ("s3", "s3a", "az", "abfs", "abfss", "http", "https"):
+        from transforms.storage import object_store
+
+        return object_store
+    raise InputError(
+        "unsupported",
+        f"{redacted(uri)}: nothing here reads {name}://; use a path, gs://, s3://, az:// or https://",
+    )

@@ -1,0 +1,178 @@
+"""Local files: plain paths and file:// URIs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as stat_module
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from models.records import InputError
+from transforms.storage.records import Blob, Source, too_large
+
+_SORTED_RUN = 100_000
+"""Entries of a folder that are sorted at once: bounds memory in folders of millions."""
+
+
+def path_of(uri: str) -> str:
+    """Returns the path of a plain path (as it is) or of a file:// URI (percent escapes decoded)."""
+    if uri[:7].lower() != "file://":
+        return uri
+    _, _, path = uri[7:].partition("/")
+    return os.fsdecode(b"/" + urllib.parse.unquote_to_bytes(path))
+
+
+def uri_of(path: str) -> str:
+    """Returns the path itself, or a file:// URI for a name that is not UTF-8 and so fits no text column."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "file://" + urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(path)))
+    return path
+
+
+def read(uri: str, max_bytes: int | None, deadline_s: float) -> Blob:
+    """Reads a whole file; see `transforms.storage.read`."""
+    with open_file(uri) as file:
+        info = os.fstat(file.fileno())
+        if max_bytes is not None and info.st_size > max_bytes:
+            raise too_large(uri, info.st_size, max_bytes)
+        try:
+            return Blob(file.read(), _etag(info))
+        except OSError as error:
+            raise _input_error(uri, error) from error
+
+
+def open_file(uri: str) -> BinaryIO:
+    """Opens a file for reading; see `transforms.storage.open_file`."""
+    stat(uri)  # Opening a pipe would wait for a writer for ever.
+    try:
+        return open(path_of(uri), "rb")
+    except OSError as error:
+        raise _input_error(uri, error) from error
+
+
+def stat(uri: str) -> Source:
+    """Returns a file's etag and size; see `transforms.storage.stat`."""
+    try:
+        info = os.stat(path_of(uri))
+    except (OSError, ValueError) as error:
+        raise _input_error(uri, error) from error
+    if not stat_module.S_ISREG(info.st_mode):
+        what = "a folder" if stat_module.S_ISDIR(info.st_mode) else "neither a file nor a folder"
+        raise InputError("not_a_file", f"{uri}: is {what}")
+    return Source(uri, _etag(info), info.st_size)
+
+
+def list_files(uri: str) -> Iterator[Source]:
+    """Yields the files below a folder; see `transforms.storage.list_files`."""
+    return _walk(os.path.normpath(path_of(uri)), ())
+
+
+def write_atomic(uri: str, data: bytes) -> None:
+    """Writes a file beside its place and renames it; see `transforms.storage.write_atomic`."""
+    path = path_of(uri)
+    folder = os.path.dirname(path) or "."
+    temporary = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        try:
+            _write_synced(temporary, data)
+            os.replace(temporary, path)
+        except BaseException:
+            _unlink(temporary)
+            raise
+        _sync_folder(folder)
+    except OSError as error:
+        raise _input_error(uri, error) from error
+
+
+def delete(uri: str) -> None:
+    """Deletes a file; see `transforms.storage.delete`."""
+    try:
+        _unlink(path_of(uri))
+    except OSError as error:
+        raise _input_error(uri, error) from error
+
+
+def _walk(folder: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[Source]:
+    """Yields the files below; a link that leads back to a folder it lies in is not followed."""
+    try:
+        info = os.stat(folder)
+        if (info.st_dev, info.st_ino) in ancestors:
+            return
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        if not ancestors:
+            raise _input_error(folder, error) from error
+        yield Source(uri_of(folder))
+        return
+    with entries:
+        while run := sorted(islice(entries, _SORTED_RUN), key=lambda entry: entry.name):
+            for entry in run:
+                if _is_folder(entry):
+                    yield from _walk(entry.path, (*ancestors, (info.st_dev, info.st_ino)))
+                else:
+                    yield _source(entry)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link into a folder that may not be entered.
+        return False
+
+
+def _source(entry: os.DirEntry[str]) -> Source:
+    uri = uri_of(os.path.normpath(entry.path))
+    try:
+        info = entry.stat()
+    except OSError:  # A dangling link, or gone since: reading it says so.
+        return Source(uri)
+    return Source(uri, _etag(info), info.st_size)
+
+
+def _etag(info: os.stat_result) -> str:
+    return f"{info.st_mtime_ns:x}-{info.st_size:x}"
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes a rename survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # Some network file systems cannot sync a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def _input_error(uri: str, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
+        return InputError("not_found", f"{uri}: there is no such file")
+    if isinstance(error, PermissionError):
+        return InputError("forbidden", f"{uri}: may not be accessed ({reason}); check its permissions")
+    if isinstance(error, IsADirectoryError):
+        return InputError("not_a_file", f"{uri}: is a folder")
+    return InputError("unavailable", f"{uri}: {reason}")

@@ -1,0 +1,95 @@
+"""What the storage backends share: the records they return and the way they try again."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from models.records import InputError
+
+DEADLINE_S = 120.0
+"""Seconds that one read may take, all its tries together."""
+
+TRANSIENT = ("timeout", "unavailable")
+"""Kinds of error that may go away by themselves; all others are final at once."""
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 10.0
+_TRIES = 6
+
+_USER = re.compile(r"(?<=://)[^/@]*@")
+_QUERY = re.compile(r"(?<=\w)\?\S*=\S*")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, as its storage lists it.
+
+    Attributes:
+        uri: where it lies: a local path as it was given (never URL-encoded), or a URI.
+        etag: the storage's version of the file; for local files made from time and size. None where unknown.
+        byte_size: size of the file in bytes, None where unknown.
+    """
+
+    uri: str
+    etag: str | None = None
+    byte_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file's bytes and the version they are of."""
+
+    data: bytes
+    etag: str | None = None
+
+
+def too_large(uri: str, byte_size: int, max_bytes: int) -> InputError:
+    """The error for a file over the caller's cap; both in bytes."""
+    return InputError(
+        "too_large", f"{redacted(uri)}: has {byte_size:,} bytes, more than the cap of {max_bytes:,}"
+    )
+
+
+def redacted(text: str) -> str:
+    """Returns a URI or message without what may be a secret: user:password@ and the query of a signed URL."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub("?…", _USER.sub("", text))
+
+
+def retry(
+    call: Callable[[float], T],
+    deadline_s: float,
+    wait: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> T:
+    """Calls until it works, with exponential backoff and full jitter.
+
+    Args:
+        call: gets the seconds left; raises `InputError` of a `TRANSIENT` kind where trying again may help.
+        deadline_s: seconds for all tries and waits together.
+        wait: sleeps for a number of seconds.
+        now: a clock in seconds.
+
+    Raises:
+        InputError: the last one, when tries or time are used up; one that is not transient at once.
+    """
+    end = now() + deadline_s
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return call(max(end - now(), 0.001))
+        except InputError as error:
+            pause = random.uniform(0, min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S))
+            if error.kind not in TRANSIENT:
+                raise
+            if attempt == _TRIES or now() + pause >= end:
+                raise InputError(error.kind, f"{error.message} (tried {attempt} times)") from error
+            wait(pause)
+    raise AssertionError("unreachable")
