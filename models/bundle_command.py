@@ -1,0 +1,175 @@
+"""`ppocr-bundle`: shows, verifies and lists bundles, and imports stock PP-OCR models.
+
+Usage:
+  ppocr-bundle list
+  ppocr-bundle verify ppocrv6-small
+  ppocr-bundle import --generation v4 --detection d.onnx --direction c.onnx --recognition r.onnx --output v4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from models.bundle import Bundle, list_bundles, load_bundle, verify
+from models.import_stock import GENERATIONS, MODELS, StockModels, import_stock, parse_override
+from models.records import UsageError
+
+_BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one sub-command; 0: done, 1: a bundle does not verify, 2: cannot be done as asked."""
+    try:
+        args = build_parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = args.run
+        return command(args)
+    except UsageError as error:
+        print(f"ppocr-bundle: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, one sub-command after the other."""
+    parser = argparse.ArgumentParser(
+        prog="ppocr-bundle", description="Model bundles: look at them, check them, make them."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    _add(commands, "list", _list, "name the built-in bundles and say whether their models are installed")
+    _add_bundle(_add(commands, "show", _show, "print what a bundle's manifest says"))
+    _add_bundle(
+        _add(commands, "verify", _verify, "compare a bundle's files with the digests in its manifest")
+    )
+    _add_import(_add(commands, "import", _import, "make a bundle from stock PP-OCR ONNX files of v2 to v6"))
+    return parser
+
+
+def _add(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}."
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", help=_BUNDLE_HELP)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    models = parser.add_argument_group("models")
+    models.add_argument(
+        "--generation", required=True, choices=GENERATIONS, help="whose heights and normalisation apply"
+    )
+    for model in MODELS:
+        models.add_argument(f"--{model}", required=True, type=Path, metavar="ONNX", help=f"the {model} model")
+    models.add_argument(
+        "--dictionary",
+        type=Path,
+        metavar="TXT",
+        help="one character a line (default: the recogniser's metadata)",
+    )
+    models.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        type=parse_override,
+        metavar="MODEL.KEY=VALUE",
+        help="a value that differs from the generation's, such as detection.unclip_ratio=1.6; repeatable",
+    )
+    about = parser.add_argument_group("about")
+    about.add_argument("--name", help="the bundle's name (default: the output folder's)")
+    about.add_argument("--license", default="Apache-2.0", help="of the models; SPDX (default: %(default)s)")
+    about.add_argument("--source", default="", help="where the files came from")
+    about.add_argument("--description", default="", help="one sentence")
+    about.add_argument("--languages", nargs="+", default=[], metavar="CODE", help="such as en zh")
+    about.add_argument("--trained_on", nargs="+", default=[], metavar="NAME", help="names of data sets")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
+    )
+
+
+def _list(_: argparse.Namespace) -> int:
+    for name in list_bundles():
+        try:
+            bundle = load_bundle(name, check=False)
+        except UsageError as error:
+            print(f"{name}\tnot installed: {error}")
+        else:
+            manifest = bundle.manifest
+            print(f"{name}\t{megabytes(bundle):.1f} MB\t{manifest.license}\t{manifest.description}")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    bundle = load_bundle(args.bundle, check=False)
+    values = asdict(bundle.manifest)
+    models = {model: values.pop(model) for model in MODELS}
+    charset = models["recognition"].pop("charset")
+    _print_values(
+        "", {**values, "id": bundle.id, "folder": bundle.folder, "megabytes": f"{megabytes(bundle):.1f}"}
+    )
+    for model, spec in models.items():
+        _print_values(f"{model}.", spec)
+    shown = "".join(charset[:100])
+    _print_values(
+        "recognition.", {"charset": f"{len(charset)} characters: {shown}{'…' if len(charset) > 100 else ''}"}
+    )
+    return 0
+
+
+def _print_values(prefix: str, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        print(f"{prefix + key:<30} {text or '-'}")
+
+
+def _verify(args: argparse.Namespace) -> int:
+    bundle = load_bundle(args.bundle, check=False)
+    problems = verify(bundle)
+    for problem in problems:
+        print(f"{bundle.manifest.name}: {problem}")
+    if not problems:
+        print(f"{bundle.manifest.name}: every file is the one that the manifest names; bundle id {bundle.id}")
+    return 1 if problems else 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    stock = StockModels(
+        args.generation,
+        args.detection,
+        args.direction,
+        args.recognition,
+        args.dictionary,
+        dict(args.overrides),
+    )
+    about = {
+        "name": args.name or args.output.name,
+        "license": args.license,
+        "languages": tuple(args.languages),
+        "trained_on": tuple(args.trained_on),
+        "description": args.description,
+        "source": args.source,
+    }
+    bundle = import_stock(stock, about, args.output)
+    characters = len(bundle.manifest.recognition.charset)
+    print(f"{args.output}: {characters} characters, {megabytes(bundle):.1f} MB, id {bundle.id}")
+    return 0
+
+
+def megabytes(bundle: Bundle) -> float:
+    """Size of a bundle's model files that are there, in units of a million bytes."""
+    models = (getattr(bundle.manifest, model) for model in MODELS)
+    return sum(path.stat().st_size for model in models if (path := bundle.model_path(model)).is_file()) / 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Makes a bundle from stock PP-OCR ONNX files, of v2 to v6.
+
+What a generation's files leave unsaid (heights, normalisation, thresholds) comes from `GENERATIONS` and can
+be overridden; what they can be asked (classes, characters, shapes) is asked of them, by running each once.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import (
+    Bundle,
+    DetectionSpec,
+    DirectionSpec,
+    Manifest,
+    ModelFile,
+    RecognitionSpec,
+    file_sha256,
+    load_bundle,
+    write_bundle,
+)
+from models.records import UsageError
+from models.session import Session
+
+MODELS = ("detection", "direction", "recognition")
+"""A bundle's models; an imported bundle names their files after them."""
+
+_IMAGENET: dict[str, Any] = {
+    # PP-OCR applies ImageNet's values, which are listed red first, to channels that are blue first; its
+    # weights were trained that way.
+    "color": "bgr",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+_HALF: dict[str, Any] = {"color": "bgr", "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+_WIDTHS = (320, 480, 640, 960, 1280, 1920)
+
+
+def _defaults(recognition_height: int) -> dict[str, dict[str, Any]]:
+    return {
+        "detection": _IMAGENET,
+        "direction": _HALF,  # the one classifier, of v2.0, goes with every generation
+        "recognition": {**_HALF, "height": recognition_height, "widths": _WIDTHS},
+    }
+
+
+GENERATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "v2": _defaults(recognition_height=32),
+    "v3": _defaults(recognition_height=48),
+    "v4": _defaults(recognition_height=48),
+    "v5": _defaults(recognition_height=48),
+    "v6": _defaults(recognition_height=48),
+}
+"""Manifest values by generation and model, where they differ from the defaults of models/bundle.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class StockModels:
+    """What to make a bundle of.
+
+    Attributes:
+        generation: a key of `GENERATIONS`.
+        detection: the detector's ONNX file.
+        direction: the direction classifier's.
+        recognition: the recogniser's.
+        dictionary: a text file, one character a line; None takes them from the recogniser's metadata.
+        overrides: manifest values that differ from the generation's, by dotted name: `recognition.height`.
+    """
+
+    generation: str
+    detection: Path
+    direction: Path
+    recognition: Path
+    dictionary: Path | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+def import_stock(stock: StockModels, about: dict[str, Any], output: Path) -> Bundle:
+    """Writes a bundle: copies of the three files and their manifest.
+
+    Args:
+        stock: the files, and how they differ from their generation's defaults.
+        about: the manifest's values about the whole: name, license, languages, trained_on, description,
+            source.
+        output: the bundle's folder; must not exist yet, or be empty.
+
+    Raises:
+        UsageError: a file is missing or not the model that it is given as, the characters do not fit the
+            recogniser's classes, an override names nothing, or `output` is in use.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists already; name a new folder for the bundle")
+    manifest = describe(stock, about)
+    aside = output.with_name(f"{output.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for role in MODELS:
+        shutil.copyfile(getattr(stock, role), aside / f"{role}.onnx")
+    write_bundle(manifest, aside)
+    aside.replace(output)
+    return load_bundle(output)
+
+
+def describe(stock: StockModels, about: dict[str, Any]) -> Manifest:
+    """The manifest of stock files, after a look at each.
+
+    Raises:
+        UsageError: as `import_stock`.
+    """
+    values = _merged(GENERATIONS[stock.generation], stock.overrides)
+    detection = _spec(DetectionSpec, "detection", stock.detection, values)
+    direction = _spec(DirectionSpec, "direction", stock.direction, values)
+    recognition = _spec(RecognitionSpec, "recognition", stock.recognition, values)
+    _check_detector(stock.detection, detection)
+    _check_classifier(stock.direction, direction)
+    charset = _charset(stock.recognition, stock.dictionary, _count_classes(stock.recognition, recognition))
+    return Manifest(
+        **about, detection=detection, direction=direction, recognition=replace(recognition, charset=charset)
+    )
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`recognition.height=32` as ("recognition.height", 32); lists as JSON, everything else as it reads best.
+
+    Raises:
+        UsageError: there is no `=` or no dot before it.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or "." not in name:
+        raise UsageError(f"{text!r} is not MODEL.KEY=VALUE, such as recognition.height=32")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return name, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def _merged(defaults: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    values = {model: dict(settings) for model, settings in defaults.items()}
+    for name, value in overrides.items():
+        model, _, key = name.partition(".")
+        if model not in values:
+            raise UsageError(f"{name}: there is no model {model!r}, only {', '.join(values)}")
+        values[model][key] = value
+    return values
+
+
+_Spec = TypeVar("_Spec", bound=ModelFile)
+
+
+def _spec(kind: type[_Spec], role: str, path: Path, values: dict[str, dict[str, Any]]) -> _Spec:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    known = [key.name for key in fields(kind) if key.name not in ("file", "sha256", "charset")]
+    if unknown := [key for key in values[role] if key not in known]:
+        raise UsageError(f"{role}.{unknown[0]}: there is no such value, only {', '.join(known)}")
+    return kind(file=f"{role}.onnx", sha256=file_sha256(path), **values[role])
+
+
+def _run(path: Path, spec: ModelFile, height: int, width: int) -> npt.NDArray[np.float32]:
+    """What a model answers to one picture without contrast, its first output."""
+    session = Session(path)
+    try:
+        output: npt.NDArray[np.float32] = session.run(
+            np.zeros((1, len(spec.mean), height, width), np.float32)
+        )[0]
+    except Exception as error:  # ONNX Runtime's own exceptions share no public base
+        problem = str(error).splitlines()[0]
+        raise UsageError(f"{path} does not take {width} x {height} pixels: {problem}") from None
+    return output
+
+
+def _check_detector(path: Path, spec: DetectionSpec) -> None:
+    side = 2 * spec.multiple
+    shape = _run(path, spec, side, side).shape
+    if shape != (1, 1, side, side):
+        raise UsageError(
+            f"{path} is not a detector: it answers with an array {shape}, not (1, 1, {side}, {side})"
+        )
+
+
+def _check_classifier(path: Path, spec: DirectionSpec) -> None:
+    shape = _run(path, spec, spec.height, spec.width).shape
+    if shape != (1, 2):
+        raise UsageError(
+            f"{path} is not a direction classifier: it answers with an array {shape}, not (1, 2)"
+        )
+
+
+def _count_classes(path: Path, spec: RecognitionSpec) -> int:
+    output = _run(path, spec, spec.height, spec.widths[0])
+    if output.ndim != 3:
+        raise UsageError(
+            f"{path} is not a recogniser: it answers with an array {output.shape}, not (1, T, classes)"
+        )
+    if not np.allclose(output.sum(axis=2), 1, atol=1e-3):
+        raise UsageError(f"{path} answers with logits; export the recogniser with its softmax")
+    return int(output.shape[2])
+
+
+def _charset(recognizer: Path, dictionary: Path | None, classes: int) -> tuple[str, ...]:
+    """The characters in the order of the classes; PP-OCR puts a space last that no dictionary lists."""
+    listed = _read_dictionary(dictionary) if dictionary else _read_metadata(recognizer)
+    if classes == len(listed) + 1:
+        return listed
+    if classes == len(listed) + 2:
+        return (*listed, " ")
+    raise UsageError(
+        f"{dictionary or recognizer} lists {len(listed)} characters, but {recognizer.name} has {classes} "
+        f"classes: {classes - 1} characters and the blank, or {classes - 2}, a space and the blank, would fit"
+    )
+
+
+def _read_dictionary(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a dictionary in UTF-8, one character a line") from None
+    return _split(text)
+
+
+def _read_metadata(recognizer: Path) -> tuple[str, ...]:
+    import onnxruntime as ort
+
+    metadata = ort.InferenceSession(str(recognizer)).get_modelmeta().custom_metadata_map
+    if "character" not in metadata:
+        raise UsageError(f"{recognizer} does not list its characters; give them with --dictionary FILE")
+    return _split(metadata["character"])
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """Lines of text; not `splitlines`, which would also split at characters that a dictionary may list."""
+    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
