@@ -114,6 +114,8 @@ def describe(stock: StockModels, about: dict[str, Any]) -> Manifest:
     Raises:
         UsageError: as `import_stock`.
     """
+    if stock.generation not in GENERATIONS:
+        raise UsageError(f"generation {stock.generation!r} is none of {', '.join(GENERATIONS)}")
     values = _merged(GENERATIONS[stock.generation], stock.overrides)
     detection = _spec(DetectionSpec, "detection", stock.detection, values)
     direction = _spec(DirectionSpec, "direction", stock.direction, values)

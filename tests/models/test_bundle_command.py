@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.bundle import load_bundle
+from models.bundle_command import main
+from tests.models.stock_models import save_classifier, save_detector, save_recognizer
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    """An import of tiny models into `tmp_path / "tiny"`."""
+    return [
+        "import",
+        "--generation=v3",
+        f"--detection={save_detector(tmp_path / 'det.onnx')}",
+        f"--direction={save_classifier(tmp_path / 'cls.onnx')}",
+        f"--recognition={save_recognizer(tmp_path / 'rec.onnx', classes=4, characters='xy')}",
+        f"--output={tmp_path / 'tiny'}",
+    ]
+
+
+@pytest.fixture
+def bundle(arguments: list[str], tmp_path: Path) -> Path:
+    assert main(arguments) == 0
+    return tmp_path / "tiny"
+
+
+def test_import_writes_what_was_asked(arguments: list[str], tmp_path: Path) -> None:
+    options = [
+        "--languages",
+        "en",
+        "de",
+        "--license",
+        "MIT",
+        "--set",
+        "detection.limit=1280",
+        "--set",
+        "direction.threshold=1",
+    ]
+    assert main([*arguments, *options]) == 0
+    manifest = load_bundle(tmp_path / "tiny").manifest
+    assert (manifest.name, manifest.license, manifest.languages) == ("tiny", "MIT", ("en", "de"))
+    assert (manifest.detection.limit, manifest.direction.threshold) == (1280, 1)
+    assert manifest.recognition.charset == ("x", "y", " ")
+
+
+def test_import_reports_the_id(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(arguments)
+    assert f"3 characters, 0.0 MB, id {load_bundle(tmp_path / 'tiny').id}" in capsys.readouterr().out
+
+
+def test_show_prints_every_value(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(bundle)]) == 0
+    shown = {line.split()[0]: " ".join(line.split()[1:]) for line in capsys.readouterr().out.splitlines()}
+    assert shown["name"] == "tiny"
+    assert shown["id"] == load_bundle(bundle).id
+    assert shown["recognition.height"] == "48"
+    assert shown["detection.mean"] == "0.485 0.456 0.406"
+    assert shown["recognition.charset"] == "3 characters: xy"
+
+
+def test_verify_says_so(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(bundle)]) == 0
+    assert "every file is the one" in capsys.readouterr().out
+
+
+def test_verify_names_a_changed_file(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (bundle / "detection.onnx").open("ab") as file:
+        file.write(b"\0")
+    assert main(["verify", str(bundle)]) == 1
+    printed = capsys.readouterr().out
+    assert "detection.onnx is not the file that the manifest names" in printed
+    assert "recognition.onnx" not in printed
+
+
+def test_list_names_the_default_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    assert any(line.startswith("ppocrv6-small\t") for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["show", "nope"], "bundle 'nope': no manifest.json there"),
+        (["verify", "nope"], "bundle 'nope': no manifest.json there"),
+        (["import", "--set", "height"], "'height' is not MODEL.KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
