@@ -1,0 +1,1 @@
+"""Speed, reading quality, size and memory, side by side with other engines: `make bench`."""
