@@ -1,0 +1,66 @@
+"""Encoded bytes to upright pages: every image format that Pillow reads, PDF and HEIC.
+
+What a file is, is seen from its first bytes, never from its name. Sizes are checked against `Limits` from the
+header, before a pixel is decoded. Colour profiles are ignored: text does not need them.
+
+    JPEG, WebP          OpenCV's decoder where it gives Pillow's pixels (8 bit grey or RGB), else Pillow
+    other images        Pillow
+    PDF                 PDFium, one page at a time (extra `[pdf]`)
+    HEIC                pillow-heif (extra `[heic]`)
+
+Pages of a TIFF and of a PDF are pages here too; of anything animated the first frame is taken.
+
+A JPEG whose end is missing is read while at most a twentieth of its rows is lost, and is an error of kind
+`truncated` beyond that: half a page's text that looks like a whole page's would be worse than none. Of other
+formats, and of progressive JPEG, it cannot be told how much is missing: they are read whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.decoding import pdf, raster
+from models.decoding.limits import Limits
+from models.records import InputError, Page
+
+_DEFAULT = Limits()
+
+__all__ = ["Limits", "decode", "decode_each"]
+
+
+def decode(data: bytes, limits: Limits = _DEFAULT) -> Iterator[Page]:
+    """Decodes a file to its pages, one at a time.
+
+    Args:
+        data: the encoded file.
+        limits: how large pages may be, and how PDFs are rendered.
+
+    Yields:
+        Pages with `index`, `width`, `height` and `image`; the caller knows the rest.
+
+    Raises:
+        InputError: at the first page that cannot be decoded, of kind
+
+            empty          there are no bytes
+            not_an_image   these bytes are no image or PDF
+            truncated      the file ends before the image does
+            corrupt        it is of a known format, and broken
+            too_large      more pixels or pages than the limits allow
+            no_pages       a document without pages
+            encrypted      a PDF that asks for a password
+            unsupported    a format, or a variety of one, that nothing here decodes
+            missing_extra  a format whose library is not installed
+    """
+    for page in decode_each(data, limits):
+        if isinstance(page, InputError):
+            raise page
+        yield page
+
+
+def decode_each(data: bytes, limits: Limits = _DEFAULT) -> Iterator[Page | InputError]:
+    """Like `decode`, but yields an error in place of a page that cannot be decoded, and goes on."""
+    if not data:
+        return iter([InputError("empty", "The file is empty (0 bytes).")])
+    if pdf.is_pdf(data):
+        return pdf.pages(data, limits)
+    return raster.pages(data, limits)

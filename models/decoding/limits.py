@@ -1,0 +1,53 @@
+"""What decoding may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.records import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large pages may be and how they are rendered.
+
+    Attributes:
+        max_pixels: pages with more are refused by their header. A decoded page takes 3 bytes a pixel, and up
+            to 10 while it is being decoded.
+        max_pages: pages of one file that are read; a file with more gets one error behind them.
+        pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
+            exceed `max_pixels`.
+        target_side: JPEGs whose longest side is at least twice this, in pixels, are decoded at a half, a
+            quarter or an eighth of their size, never below this. A line that is 8 pixels high where the
+            detector sees the page at 1,280 pixels keeps 31 pixels for recognition. None: full size.
+    """
+
+    max_pixels: int = 200_000_000
+    max_pages: int = 10_000
+    pdf_dpi: int = 200
+    target_side: int | None = 5_000
+
+    def check_size(self, width: int, height: int) -> None:
+        """Checks a page's size, in pixels, before it is decoded.
+
+        Raises:
+            InputError: there are too many pixels, or none.
+        """
+        if width < 1 or height < 1:
+            raise InputError("corrupt", f"The header says {width} x {height} pixels.")
+        if width * height > self.max_pixels:
+            raise InputError(
+                "too_large",
+                f"The page has {width:,} x {height:,} pixels, more than the {self.max_pixels:,} allowed.",
+            )
+
+    def reduction(self, width: int, height: int) -> int:
+        """The factor, 1, 2, 4 or 8, by which a page of this size is reduced while it is decoded."""
+        factors = (8, 4, 2) if self.target_side else ()
+        return next((by for by in factors if max(width, height) >= by * (self.target_side or 0)), 1)
+
+    def too_many_pages(self) -> InputError:
+        """The error that takes the place of the pages beyond `max_pages`."""
+        return InputError(
+            "too_large", f"The file has more than {self.max_pages:,} pages; the rest is not read."
+        )

@@ -1,0 +1,103 @@
+"""PDF pages, rendered by PDFium."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from models.decoding.limits import Limits
+from models.records import Image, InputError, Page
+
+_POINTS_PER_INCH = 72
+_WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
+
+_pdfium = threading.Lock()
+"""PDFium must not be entered by two threads, whatever documents they work on."""
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether the bytes are a PDF; other readers too look for its signature in the first 1,024 bytes."""
+    return b"%PDF-" in data[:1024]
+
+
+def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
+    """Yields the pages of a PDF, or the error in place of one that cannot be rendered."""
+    try:
+        with _pdfium:
+            document = _open(data)
+            count = len(document)
+    except InputError as error:
+        yield error
+        return
+    try:
+        if not count:
+            yield InputError("no_pages", "The PDF has no pages.")
+        for index in range(min(count, limits.max_pages)):
+            yield _page(document, index, limits)
+        if count > limits.max_pages:
+            yield limits.too_many_pages()
+    finally:
+        with _pdfium:
+            document.close()
+
+
+def _open(data: bytes) -> Any:
+    library = _library()
+    try:
+        document = library.PdfDocument(data)
+    except library.PdfiumError as error:
+        if getattr(error, "err_code", None) == _WRONG_PASSWORD or "password" in str(error).lower():
+            raise InputError("encrypted", "The PDF asks for a password: save a copy without one.") from error
+        raise InputError("corrupt", f"The PDF cannot be opened ({error}).") from error
+    if document.get_formtype():
+        document.init_forms()  # What was filled into a form is drawn only then.
+    return document
+
+
+def _library() -> ModuleType:
+    try:
+        import pypdfium2
+    except ImportError as error:
+        raise InputError("missing_extra", "PDFs need pypdfium2: pip install 'ppocr-beam[pdf]'.") from error
+    return pypdfium2  # type: ignore[no-any-return, unused-ignore]
+
+
+def _page(document: Any, index: int, limits: Limits) -> Page | InputError:
+    try:
+        with _pdfium:
+            image = _render(document, index, limits)
+    except InputError as error:
+        return error
+    except Exception as error:  # PDFium's errors are one class, its wrapper's and numpy's are others.
+        return InputError("corrupt", f"Page {index + 1} of the PDF cannot be rendered ({error}).")
+    height, width = image.shape[:2]
+    return Page(index=index, width=width, height=height, image=image)
+
+
+def _render(document: Any, index: int, limits: Limits) -> Image:
+    page = document[index]
+    try:
+        width, height = page.get_size()
+        bitmap = page.render(scale=_scale(width, height, limits))
+        try:
+            return np.array(bitmap.to_numpy()[..., :3])  # The bitmap's own memory goes with it.
+        finally:
+            bitmap.close()
+    finally:
+        page.close()
+
+
+def _scale(width: float, height: float, limits: Limits) -> float:
+    """Pixels a point: `pdf_dpi`, or what `max_pixels` allow of it; sides in points."""
+    if not (0 < width < float("inf") and 0 < height < float("inf")):
+        raise InputError("corrupt", f"The PDF's page is {width} x {height} points.")
+    wanted = limits.pdf_dpi / _POINTS_PER_INCH
+    # A pixel less a side, since sides are rounded up.
+    allowed = (limits.max_pixels / (width * height)) ** 0.5 * 0.999
+    if min(wanted, allowed) * max(width, height) > 10 * limits.max_pixels**0.5:
+        raise InputError("too_large", f"The PDF's page is {width:,.0f} x {height:,.0f} points.")
+    return float(min(wanted, allowed))
