@@ -18,8 +18,10 @@ COLUMN_LINES = 4
 """A column of running text has at least this many lines ..."""
 COLUMN_WIDTH = 6.0
 """... whose median is at least this many times wider than high ..."""
-COLUMN_FILL = 0.55
-"""... and takes at least this part of the column: table columns, prices and labels do not."""
+COLUMN_FILL = 0.6
+"""... and whose rows take at least this part of the column: table columns, prices and labels do not."""
+BAND_GAP = 2.0
+"""An empty strip across the page, this many lines high, ends what stands in columns above it."""
 
 
 def reading_order(polygons: Sequence[Quad]) -> list[int]:
@@ -50,17 +52,24 @@ def _upright_boxes(corners: npt.NDArray[np.float64]) -> Boxes:
 def _ordered(boxes: Boxes, members: npt.NDArray[np.intp]) -> list[int]:
     """Orders the members of `boxes`; recursive, since a column may hold columns."""
     gutter = _best_gutter(boxes[members])
-    if gutter is None:
-        return [int(members[i]) for i in _rows(boxes[members])]
+    bands = [members] if gutter is None else _bands(boxes, members, gutter)
     order: list[int] = []
-    for band in _bands(boxes, members, gutter):
-        left = band[boxes[band, 2] <= gutter]
-        right = band[boxes[band, 0] >= gutter]
-        if len(left) + len(right) == len(band) and _is_running_text(boxes[left]) and _is_running_text(boxes[right]):
-            order += _ordered(boxes, left) + _ordered(boxes, right)
+    for band in bands:
+        columns = None if gutter is None else _columns(boxes, band, gutter)
+        if columns is None:
+            order += [int(band[i]) for row in _rows(boxes[band]) for i in row]
         else:
-            order += [int(band[i]) for i in _rows(boxes[band])]
+            order += [i for column in columns for i in _ordered(boxes, column)]
     return order
+
+
+def _columns(
+    boxes: Boxes, band: npt.NDArray[np.intp], gutter: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """The band's lines left and right of the gutter, if both are running text."""
+    left, right = band[boxes[band, 2] <= gutter], band[boxes[band, 0] >= gutter]
+    apart = len(left) + len(right) == len(band)
+    return (left, right) if apart and _is_running_text(boxes[left]) and _is_running_text(boxes[right]) else None
 
 
 def _best_gutter(boxes: Boxes) -> float | None:
@@ -69,47 +78,55 @@ def _best_gutter(boxes: Boxes) -> float | None:
         return None
     members = np.arange(len(boxes))
     best, best_lines = None, 0
-    step = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    for gutter in np.unique(np.round(boxes[:, 0] / step)) * step - step / 2:
-        lines = sum(
-            len(band)
-            for band in _bands(boxes, members, gutter)
-            if _is_running_text(boxes[band[boxes[band, 2] <= gutter]])
-            and _is_running_text(boxes[band[boxes[band, 0] >= gutter]])
-        )
+    for gutter in _gutters(boxes):
+        bands = _bands(boxes, members, gutter)
+        lines = sum(len(band) for band in bands if _columns(boxes, band, gutter) is not None)
         if lines > best_lines:
             best, best_lines = float(gutter), lines
     return best
 
 
+def _gutters(boxes: Boxes) -> npt.NDArray[np.float64]:
+    """Places just left of where lines begin that have wide lines on either side, at most one a line's height."""
+    heights = boxes[:, 3] - boxes[:, 1]
+    wide = boxes[boxes[:, 2] - boxes[:, 0] >= COLUMN_WIDTH * heights]
+    step = float(np.median(heights))
+    gutters = np.unique(np.round(boxes[:, 0] / step)) * step - step / 2
+    beside = np.minimum(
+        (wide[:, 2] <= gutters[:, None]).sum(axis=1), (wide[:, 0] >= gutters[:, None]).sum(axis=1)
+    )
+    return gutters[beside >= COLUMN_LINES // 2]
+
+
 def _bands(boxes: Boxes, members: npt.NDArray[np.intp], gutter: float) -> list[npt.NDArray[np.intp]]:
-    """Parts the members from top to bottom: runs of lines beside the gutter, and runs of lines that cross it."""
+    """Parts the members from top to bottom: runs of lines beside the gutter, runs that cross it, empty strips."""
     by_height = members[np.argsort(boxes[members, 1] + boxes[members, 3], kind="stable")]
-    crosses = (boxes[by_height, 0] < gutter) & (boxes[by_height, 2] > gutter)
-    borders = np.flatnonzero(crosses[1:] != crosses[:-1]) + 1
-    return list(np.split(by_height, borders))
+    left, top, right, bottom = boxes[by_height].T
+    crosses = (left < gutter) & (right > gutter)
+    gap = top[1:] - np.maximum.accumulate(bottom)[:-1]
+    borders = (crosses[1:] != crosses[:-1]) | (gap > BAND_GAP * np.median(bottom - top))
+    return list(np.split(by_height, np.flatnonzero(borders) + 1))
 
 
 def _is_running_text(boxes: Boxes) -> bool:
     if len(boxes) < COLUMN_LINES:
         return False
     widths = boxes[:, 2] - boxes[:, 0]
-    heights = boxes[:, 3] - boxes[:, 1]
+    if np.median(widths) < COLUMN_WIDTH * np.median(boxes[:, 3] - boxes[:, 1]):
+        return False
     column = boxes[:, 2].max() - boxes[:, 0].min()
-    median = float(np.median(widths))
-    return bool(median >= COLUMN_WIDTH * np.median(heights) and median >= COLUMN_FILL * column)
+    return bool(widths.sum() >= COLUMN_FILL * column * len(_rows(boxes)))
 
 
-def _rows(boxes: Boxes) -> list[int]:
-    """Top to bottom by rows, left to right within a row."""
-    order: list[int] = []
-    row: list[int] = []
+def _rows(boxes: Boxes) -> list[list[int]]:
+    """Indices by rows from top to bottom, and from left to right within a row."""
+    rows: list[list[int]] = []
     for i in np.argsort(boxes[:, 1] + boxes[:, 3], kind="stable"):
-        if row and not _overlap(boxes[row[-1]], boxes[i]):
-            order += sorted(row, key=lambda j: boxes[j, 0])
-            row = []
-        row.append(int(i))
-    return order + sorted(row, key=lambda j: boxes[j, 0])
+        if rows and _overlap(boxes[rows[-1][-1]], boxes[i]):
+            rows[-1].append(int(i))
+        else:
+            rows.append([int(i)])
+    return [sorted(row, key=lambda i: boxes[i, 0]) for row in rows]
 
 
 def _overlap(above: Boxes, below: Boxes) -> bool:
