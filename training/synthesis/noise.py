@@ -1,0 +1,53 @@
+"""Random fields, cut out of fixed banks: drawing fresh normals for each image would cost more than all the rest."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Field = npt.NDArray[np.float32]
+"""float32, (H, W), mean 0 and standard deviation 1."""
+
+_BANK = (1024, 2048)
+_GRAINS = (0.0, 1.0, 3.0, 9.0, 30.0)
+
+
+@lru_cache(maxsize=len(_GRAINS))
+def _bank(grain: float) -> Field:
+    field = np.random.default_rng(7 + int(grain)).standard_normal(_BANK, np.float32)
+    if grain:
+        field = cv2.GaussianBlur(field, (0, 0), grain, borderType=cv2.BORDER_REFLECT)
+        field = (field - field.mean()) / field.std()
+    return field
+
+
+def field(rng: Random, height: int, width: int, grain: float = 0.0) -> Field:
+    """A random field.
+
+    Args:
+        rng: chooses the place in the bank, and whether it is mirrored.
+        height: in pixels.
+        width: in pixels.
+        grain: how coarse it is: the sigma in pixels of the blur that made it; the nearest of 0, 1, 3, 9, 30 is taken.
+
+    Returns:
+        A view into the bank, or a resized copy where it is larger than the bank: do not write into it.
+    """
+    bank = _bank(min(_GRAINS, key=lambda each: abs(each - grain)))
+    rows, columns = min(height, _BANK[0]), min(width, _BANK[1])
+    y, x = rng.randint(0, _BANK[0] - rows), rng.randint(0, _BANK[1] - columns)
+    patch = bank[y : y + rows, x : x + columns]
+    if (rows, columns) != (height, width):
+        patch = np.tile(patch, (-(-height // rows), -(-width // columns)))[:height, :width]
+    return patch[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
+
+
+def ramp(rng: Random, height: int, width: int) -> Field:
+    """A linear gradient from -1 to 1 in a random direction, as light from one side."""
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None] * rng.uniform(-1, 1)
+    down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * rng.uniform(-1, 1)
+    return np.asarray(across + down, np.float32)
