@@ -150,7 +150,7 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def read_labels(path: Path) -> dict[str, list[Text]]:
-    """Labels in PPOCRLabel's format, a line `image<TAB>[{"transcription": ..., "points": ...}]`, by file name."""
+    """Labels by file name; PPOCRLabel's format, `image<TAB>[{"transcription": …, "points": …}]` a line."""
     labels = {}
     for row in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
         image, _, regions = row.partition("\t")

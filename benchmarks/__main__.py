@@ -1,0 +1,136 @@
+"""`python -m benchmarks`: ours beside other engines, on the same images, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from benchmarks.engines import ENVIRONMENTS, PEERS, install
+from benchmarks.report import draw_chart, summarize, table, write_json
+from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
+from benchmarks.scoring import Score, Texts, has_case, read_labels, score
+from models.bundle import load_bundle
+from models.bundle_command import megabytes
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+FEWEST = 24
+"""Images are repeated until there are this many: fewer would measure start-up and chance."""
+
+Engines = dict[str, tuple[float, Callable[[Setting], Result]]]
+"""Titles, megabytes of models, and how to run a round; ours first."""
+
+
+def main() -> None:
+    """Installs the peers, runs the rounds, and prints and writes what came of them."""
+    args = _parser().parse_args()
+    engines = _engines(args.bundle, args.peers)
+    originals = find_images(args.images)[: args.limit]
+    if not originals:
+        sys.exit(f"benchmarks: no JPEG or PNG file that can be read in {args.images}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        setting = Setting(_copies(originals, Path(scratch)), Path(scratch), args.cores)
+        results, bare = _measure(engines, args.bundle, setting, args.rounds)
+    labels = _labels(args.labels, args.images, [path.name for path in originals])
+    ours = next(iter(results.values()))
+    rows = [
+        summarize(title, results[title], ours, size, _score(labels, results[title][0]))
+        for title, (size, _) in engines.items()
+    ]
+    rows.sort(key=lambda row: -row.rate)
+    folder = args.images.resolve().name
+    about = f"{len(setting.images)} images of {folder}, {args.cores} cores, {args.rounds} rounds"
+    print(f"\n{about}\n\n{table(rows, bare)}\n")
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_json(rows, bare, about, args.output / "benchmark.json")
+    draw_chart(rows, about, args.output / "benchmark.png")
+    print(f"{args.output / 'benchmark.json'}\n{args.output / 'benchmark.png'}")
+
+
+def _measure(
+    engines: Engines, bundle: str, setting: Setting, rounds: int
+) -> tuple[dict[str, list[Result]], list[float]]:
+    """Each engine's results, and the rates of the inference alone, round by round."""
+    results: dict[str, list[Result]] = {title: [] for title in engines}
+    bare: list[float] = []
+    for number in range(1, rounds + 1):
+        for title, (_, run) in engines.items():
+            results[title].append(run(setting))
+            _progress(number, rounds, title, results[title][-1].rate)
+        bare.append(run_bare(bundle, setting))
+        _progress(number, rounds, "the inference engine alone", bare[-1])
+    return results, bare
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--images", type=Path, default=Path("samples"), help="folder of JPEG and PNG files (%(default)s)"
+    )
+    parser.add_argument(
+        "--labels", type=Path, help="PPOCRLabel's file (default: Label.txt in --images or above it)"
+    )
+    parser.add_argument("--bundle", default="ppocrv6-small", help="ours (%(default)s)")
+    names = [peer.name for peer in PEERS]
+    parser.add_argument(
+        "--peers", nargs="*", default=names, choices=names, metavar="PEER", help=", ".join(names)
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each runs (%(default)s)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use the first N images only")
+    parser.add_argument("--cores", type=int, default=2, help="for each engine; our workers (%(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=ENVIRONMENTS / "results", help="of JSON and chart (%(default)s)"
+    )
+    return parser
+
+
+def _engines(bundle: str, peers: list[str]) -> Engines:
+    size = megabytes(load_bundle(bundle))
+    engines: Engines = {f"ppocr-beam, {Path(bundle).name}": (size, functools.partial(run_ours, bundle))}
+    for peer in PEERS:
+        if peer.name in peers and (python := install(peer)):
+            engines[peer.title] = (peer.megabytes, functools.partial(run_peer, peer, python))
+    return engines
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The JPEG and PNG files under a folder that every engine can read, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [path for path in paths if cv2.imread(str(path)) is not None]
+
+
+def _copies(originals: list[Path], scratch: Path) -> list[Path]:
+    """Copies in one folder, as often as it takes to have `FEWEST`; the first copy of each keeps its name."""
+    folder = scratch / "images"
+    folder.mkdir()
+    times = -(-FEWEST // len(originals))
+    names = [
+        (path, path.name if i == 0 else f"copy{i}-{path.name}") for i in range(times) for path in originals
+    ]
+    return [Path(shutil.copyfile(path, folder / name)) for path, name in names]
+
+
+def _labels(given: Path | None, images: Path, names: list[str]) -> Texts:
+    """The labels of the images, where there are any."""
+    candidates = [given] if given else [images / "Label.txt", images.parent / "Label.txt"]
+    found = next((path for path in candidates if path.is_file()), None)
+    labels = read_labels(found) if found else {}
+    return {name: labels[name] for name in names if name in labels}
+
+
+def _score(labels: Texts, result: Result) -> Score | None:
+    return score(labels, result.texts, fold=not has_case(labels)) if labels else None
+
+
+def _progress(number: int, rounds: int, title: str, rate: float) -> None:
+    print(f"round {number} of {rounds}: {title}: {rate:.2f} images/s", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

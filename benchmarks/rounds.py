@@ -1,0 +1,126 @@
+"""Runs the engines in turn, round after round, on the same images.
+
+A machine's speed drifts over minutes, so engines are compared within a round, and rounds are repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.engines import Peer
+from benchmarks.process import run
+from benchmarks.scoring import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One engine in one round.
+
+    Attributes:
+        rate: images a second, start-up counted out.
+        start: seconds of start-up: loading, and whatever else does not grow with the images.
+        rate_with_start: images a second, from the start of the process to its end.
+        peak_bytes: most resident memory.
+        texts: what was read, by image name.
+    """
+
+    rate: float
+    start: float
+    rate_with_start: float
+    peak_bytes: int
+    texts: dict[str, list[Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a round runs on.
+
+    Attributes:
+        images: the images, in a folder of their own.
+        scratch: a folder for outputs.
+        cores: cores that an engine may use.
+    """
+
+    images: Sequence[Path]
+    scratch: Path
+    cores: int
+
+    def listing(self, name: str, images: Sequence[Path]) -> Path:
+        """A file that names images, one a line."""
+        path = self.scratch / f"{name}.txt"
+        path.write_text("\n".join(map(str, images)), encoding="utf-8")
+        return path
+
+
+def run_peer(peer: Peer, python: Path, setting: Setting) -> Result:
+    """Another engine, in a process of its own; the time to its first image read is its start-up."""
+    out = setting.scratch / f"{peer.name}.jsonl"
+    script = Path(__file__).with_name("peer.py")
+    listing = setting.listing("all", setting.images)
+    done = run([str(python), str(script), peer.name, str(listing), str(out)], setting.cores)
+    seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
+    rows = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    texts = {row["image"]: [Text(corners, text) for corners, text in row["lines"]] for row in rows}
+    count = len(setting.images)
+    return Result(count / seconds, done.seconds - seconds, count / done.seconds, done.peak_bytes, texts)
+
+
+def run_ours(bundle: str, setting: Setting) -> Result:
+    """The whole job.
+
+    A job over a few images, one a worker, costs start-up and those; what one over all costs more is the rate.
+    """
+    few = list(setting.images[: setting.cores])
+    short = run(_job(bundle, few, setting), setting.cores)
+    done = run(_job(bundle, list(setting.images), setting), setting.cores)
+    count = len(setting.images)
+    rate = (count - len(few)) / (done.seconds - short.seconds)
+    texts = dict(read_rows(setting.scratch / "ours"))
+    return Result(rate, done.seconds - count / rate, count / done.seconds, done.peak_bytes, texts)
+
+
+def _job(bundle: str, images: list[Path], setting: Setting) -> list[str]:
+    output = setting.scratch / "ours"
+    shutil.rmtree(output, ignore_errors=True)
+    listing = setting.listing("ours", images)
+    options = ["--workers", str(setting.cores), "--bundle", bundle]
+    return [sys.executable, "-m", "pipeline", "--input", str(listing), "--output", str(output), *options]
+
+
+def read_rows(output: Path) -> Iterator[tuple[str, list[Text]]]:
+    """The file names and lines in the job's Parquet.
+
+    Raises:
+        RuntimeError: the job left an image out.
+    """
+    errors = [
+        row for path in (output / "errors").glob("*.parquet") for row in pq.read_table(path).to_pylist()
+    ]
+    if errors:
+        raise RuntimeError(f"our job could not read {errors[0]['uri']}: {errors[0]['message']}")
+    for path in sorted((output / "pages").glob("*.parquet")):
+        for row in pq.read_table(path, columns=["uri", "lines"]).to_pylist():
+            lines = [Text([(p["x"], p["y"]) for p in line["polygon"]], line["text"]) for line in row["lines"]]
+            yield Path(row["uri"]).name, lines
+
+
+def run_bare(bundle: str, setting: Setting) -> float:
+    """Images a second of the inference engine alone, as many processes as cores."""
+    processes = []
+    for i in range(setting.cores):
+        listing = setting.listing(f"bare-{i}", setting.images[i :: setting.cores])
+        command = [sys.executable, "-m", "benchmarks.bare", bundle, str(listing)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    outputs = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError("benchmarks.bare failed; its message stands above")
+    shares = [json.loads(output.splitlines()[-1]) for output in outputs]
+    return float(sum(share["images"] / share["seconds"] for share in shares))
