@@ -1,0 +1,1 @@
+"""The package that makes bundles: data, synthesis, networks, training, evaluation and export (`ppocr-train`)."""

@@ -1,0 +1,1 @@
+"""Training data: label files, crops, packed shards and what checks them."""

@@ -1,0 +1,129 @@
+"""Batches of page crops for detection, and whole pages to score on.
+
+A batch is a pure function of (seed, number), whatever process makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.records import Image
+from training.data.detection import LabelledPage, Targets, Warp, load_page, make_targets, normalize, random_crop
+from training.data.labels import LabelledImage, read_labels
+from training.losses.db import DBTargets
+
+Augment = Callable[[Image, np.random.Generator], Image]
+PageDraw = Callable[[np.random.Generator], LabelledPage]
+
+
+class PageBatch(NamedTuple):
+    """(B, 3, H, W) float32 images and the maps (B, 1, H, W) that the net should say about them."""
+
+    images: Tensor
+    targets: DBTargets
+
+
+@dataclass(frozen=True, slots=True)
+class PageInput:
+    """How pixels enter the net: `(v / 255 - mean) / std`, channels blue, green, red."""
+
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+
+
+class PageBatches(Dataset[PageBatch]):
+    """Batches of random crops.
+
+    Args:
+        sources: what draws a page, and its weight.
+        warp: how crops are cut.
+        pixels: how they are normalised.
+        batch: crops a batch.
+        shrink_ratios: the shrink ratio at the first and at the last batch (it moves evenly in between); one that
+            grows is worth a point of H-mean (PP-OCRv3's successors), since thick targets are learnt faster.
+        batches: number of batches of the whole run.
+        augment: what changes a crop's pixels.
+        seed: of everything drawn.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[PageDraw, float]],
+        warp: Warp,
+        pixels: PageInput,
+        batch: int,
+        shrink_ratios: tuple[float, ...],
+        batches: int,
+        augment: Sequence[Augment] = (),
+        seed: int = 0,
+    ) -> None:
+        self.sources, self.warp, self.pixels, self.batch = sources, warp, pixels, batch
+        self.shrink_ratios, self.batches = shrink_ratios, batches
+        self.augment, self.seed = augment, seed
+        weights = np.array([weight for _, weight in sources], np.float64)
+        self.weights = weights / weights.sum()
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, number: int) -> PageBatch:
+        rng = np.random.default_rng((self.seed, number))
+        first, last = self.shrink_ratios[0], self.shrink_ratios[-1]
+        ratio = first + (last - first) * min(1.0, number / max(self.batches - 1, 1))
+        return collate([self._sample(rng, ratio) for _ in range(self.batch)])
+
+    def _sample(self, rng: np.random.Generator, ratio: float) -> tuple[np.ndarray[Any, Any], Targets]:
+        draw, _ = self.sources[rng.choice(len(self.sources), p=self.weights)]
+        crop = random_crop(draw(rng), self.warp, rng)
+        targets = make_targets(crop.quads, crop.ignored, (self.warp.size, self.warp.size), ratio)
+        image = crop.image
+        for change in self.augment:
+            image = change(image, rng)
+        return normalize(image, self.pixels.mean, self.pixels.std), targets
+
+
+def collate(samples: Sequence[tuple[np.ndarray[Any, Any], Targets]]) -> PageBatch:
+    """Stacks crops and their maps."""
+    images = torch.from_numpy(np.stack([image for image, _ in samples]))
+    maps = [torch.from_numpy(np.stack(each))[:, None] for each in zip(*(t for _, t in samples), strict=True)]
+    return PageBatch(images, DBTargets(*maps))
+
+
+def labelled_pages(path: Path) -> tuple[LabelledImage, ...]:
+    """The images of a label file that have a polygon on them.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    images = tuple(image for image in read_labels(path).images if any(r.polygon for r in image.regions))
+    if not images:
+        raise ValueError(f"{path} holds no image with polygons: detection needs PPOCRLabel or ICDAR labels")
+    return images
+
+
+def draw_labelled(path: Path) -> PageDraw:
+    """Draws pages of a label file evenly."""
+    images = labelled_pages(path)
+    return lambda rng: load_page(images[rng.integers(len(images))])
+
+
+def draw_made(seed: int, characters: Sequence[str]) -> PageDraw:
+    """Draws made pages, without end."""
+    from training.synthesis.pages import PageSource
+
+    source = PageSource(seed, characters)
+
+    def draw(rng: np.random.Generator) -> LabelledPage:
+        page = source.sample(int(rng.integers(2**31)))
+        quads = np.array([quad for quad, _ in page.lines], np.float32).reshape(-1, 4, 2)
+        return LabelledPage(page.image, quads, np.zeros(len(quads), bool))
+
+    return draw

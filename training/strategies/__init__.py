@@ -1,0 +1,41 @@
+"""The strategies of PP-OCR, one file each under the paper's names; configurations switch them on by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from training.config import Choice, ConfigError
+
+# (step, steps, **options) -> factor on the learning rate
+SCHEDULES: dict[str, str] = {
+    "constant": "training.strategies.warm_up:constant",
+    "cosine_decay": "training.strategies.cosine_decay:cosine_decay",
+    "warmup_stable_decay": "training.strategies.warmup_stable_decay:warmup_stable_decay",
+}
+
+# (image (H, W) or (H, W, C) uint8, rng, **options) -> image of the same shape
+AUGMENTATIONS: dict[str, str] = {
+    "bda": "training.strategies.bda:bda",
+    "tia": "training.strategies.tia:tia",
+    "rand_augment": "training.strategies.rand_augment:rand_augment",
+    "auto_augment": "training.strategies.auto_augment:auto_augment",
+    "cutout": "training.strategies.cutout:cutout",
+    "random_erasing": "training.strategies.random_erasing:random_erasing",
+    "hide_and_seek": "training.strategies.hide_and_seek:hide_and_seek",
+    "grid_mask": "training.strategies.grid_mask:grid_mask",
+}
+
+
+def resolve(table: dict[str, str], choice: Choice) -> Callable[..., Any]:
+    """The function that a choice names, with its options bound.
+
+    Raises:
+        ConfigError: no such name in the table.
+    """
+    if choice.name not in table:
+        raise ConfigError(f"no {choice.name!r}; there are {', '.join(table)}")
+    module, _, function = table[choice.name].partition(":")
+    return functools.partial(getattr(importlib.import_module(module), function), **choice.options)

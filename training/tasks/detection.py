@@ -1,0 +1,216 @@
+"""Detection (PP-OCR section 2.1): pages to shrink maps by DB, scored by H-mean as the job would find lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from shapely.geometry import Polygon
+from torch import Tensor
+
+from models.bundle import DetectionSpec
+from models.detection import find_regions, input_size
+from training.config import Choice, Config
+from training.data.charset import read_charset
+from training.data.detection import LabelledPage, Quads, Warp, load_page, normalize
+from training.data.pages import PageBatch, PageBatches, PageDraw, PageInput, draw_labelled, draw_made, labelled_pages
+from training.data.labels import LabelledImage
+from training.losses.db import db_loss
+from training.strategies import AUGMENTATIONS, resolve
+from training.tasks.system import System, Task
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Where training pages come from.
+
+    Attributes:
+        labels: a label file or its folder, or empty for pages made on the fly.
+        weight: share of the crops, relative to the other sources.
+        seed: of the pages made on the fly.
+    """
+
+    labels: str = ""
+    weight: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DevConfig:
+    """A label file to score on; every `every`-th page."""
+
+    name: str
+    labels: str
+    every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """See `training.losses.db.db_loss`."""
+
+    alpha: float = 5.0
+    beta: float = 10.0
+    negatives: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PostConfig:
+    """How the dev pages' maps become lines; see `models.bundle.DetectionSpec`."""
+
+    limit: int = 960
+    threshold: float = 0.3
+    box_threshold: float = 0.6
+    unclip_ratio: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What detection trains on.
+
+    Attributes:
+        charset: of the pages made on the fly.
+        shrink_ratios: first and last (dynamic shrink ratio), or the only one.
+    """
+
+    charset: str = "latin"
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    dev: tuple[DevConfig, ...] = ()
+    batch: int = 8
+    warp: Warp = Warp()
+    pixels: PageInput = PageInput()
+    shrink_ratios: tuple[float, ...] = (0.4,)
+    augment: tuple[Choice, ...] = ()
+    loss: LossConfig = LossConfig()
+    post: PostConfig = PostConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Lines of one page: found rightly, found, and there to be found."""
+
+    dev: str
+    hits: int
+    found: int
+    there: int
+
+
+class DetectionSystem(System):
+    """DB's loss, and the H-mean of the lines found on whole pages."""
+
+    best: ClassVar[str] = "h_mean"
+
+    def loss(self, batch: PageBatch) -> dict[str, Tensor]:
+        """Shrink, binary and threshold map's losses, and their weighted sum."""
+        settings = self.config.data.loss
+        maps = self.net(self._layout(batch.images))
+        return db_loss(maps, batch.targets, settings.alpha, settings.beta, settings.negatives)
+
+    def measure(self, batch: tuple[str, LabelledImage]) -> Iterable[Counts]:
+        """Counts of one page."""
+        name, labelled = batch
+        page = load_page(labelled)
+        hits, found = match(page, self.find(page.image))
+        yield Counts(name, hits, found, int((~page.ignored).sum()))
+
+    def find(self, image: np.ndarray[Any, Any]) -> list[Quads]:
+        """The lines' quads, as `models.detection` finds them."""
+        settings: Settings = self.config.data
+        spec = dev_spec(settings)
+        height, width = image.shape[:2]
+        resized = cv2.resize(image, input_size(width, height, spec), interpolation=cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(normalize(resized, settings.pixels.mean, settings.pixels.std))[None]
+        probability = self.net(self._layout(pixels.to(self.device)))[0, 0].float().cpu().numpy()
+        return [quad for quad, _ in find_regions(probability, spec, width, height)]
+
+    def summarise(self, rows: list[Counts]) -> dict[str, float]:
+        """`h_mean`, `precision` and `recall` of the first dev set, `<name>_h_mean` and so on of the others."""
+        scores: dict[str, float] = {}
+        for number, dev in enumerate(self.config.data.dev):
+            own = [row for row in rows if row.dev == dev.name]
+            hits, found, there = (sum(getattr(row, key) for row in own) for key in ("hits", "found", "there"))
+            prefix = f"{dev.name}_" if number else ""
+            scores[prefix + "h_mean"] = 2 * hits / max(found + there, 1)
+            scores[prefix + "precision"] = hits / max(found, 1)
+            scores[prefix + "recall"] = hits / max(there, 1)
+        return scores
+
+    def _layout(self, images: Tensor) -> Tensor:
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=layout)
+
+
+def dev_spec(settings: Settings) -> DetectionSpec:
+    """The post-processing of the dev pages as a bundle would state it."""
+    post, pixels = settings.post, settings.pixels
+    return DetectionSpec(
+        file="",
+        sha256="",
+        color="bgr",
+        mean=pixels.mean,
+        std=pixels.std,
+        limit=post.limit,
+        threshold=post.threshold,
+        box_threshold=post.box_threshold,
+        unclip_ratio=post.unclip_ratio,
+    )
+
+
+def match(page: LabelledPage, quads: list[Quads], least: float = 0.5) -> tuple[int, int]:
+    """ICDAR 2015's rule: each line is found by at most one quad, at an IoU of `least` or more, best pairs first.
+
+    Returns:
+        Lines found, and quads that count: those more than half inside a "don't care" line do not.
+    """
+    truths = [Polygon(quad).buffer(0) for quad in page.quads[~page.ignored]]
+    ignored = [Polygon(quad).buffer(0) for quad in page.quads[page.ignored]]
+    found = [Polygon(quad).buffer(0) for quad in quads]
+    found = [quad for quad in found if not any(quad.intersection(i).area > 0.5 * quad.area for i in ignored)]
+    pairs = sorted(
+        ((iou(truth, quad), t, f) for t, truth in enumerate(truths) for f, quad in enumerate(found)), reverse=True
+    )
+    taken_truths: set[int] = set()
+    taken_found: set[int] = set()
+    for overlap, t, f in pairs:
+        if overlap >= least and t not in taken_truths and f not in taken_found:
+            taken_truths.add(t)
+            taken_found.add(f)
+    return len(taken_truths), len(found)
+
+
+def iou(a: Polygon, b: Polygon) -> float:
+    """Area in common over area in either."""
+    left, top, right, bottom = a.bounds
+    x0, y0, x1, y1 = b.bounds
+    if left >= x1 or x0 >= right or top >= y1 or y0 >= bottom:
+        return 0.0
+    common: float = a.intersection(b).area
+    return common / (a.area + b.area - common)
+
+
+def build(config: Config) -> Task:
+    """System, training batches and dev pages of a detection run."""
+    settings: Settings = config.data
+    batches = PageBatches(
+        [(make_source(source, settings.charset), source.weight) for source in settings.sources],
+        settings.warp,
+        settings.pixels,
+        settings.batch,
+        settings.shrink_ratios,
+        config.steps * config.accumulate,
+        augment=[resolve(AUGMENTATIONS, choice) for choice in settings.augment],
+        seed=config.seed,
+    )
+    dev = [(dev.name, image) for dev in settings.dev for image in labelled_pages(Path(dev.labels))[:: dev.every]]
+    return Task(DetectionSystem(config), batches, dev)
+
+
+def make_source(source: SourceConfig, charset: str) -> PageDraw:
+    """Opens a label file, or sets up pages made on the fly."""
+    if source.labels:
+        return draw_labelled(Path(source.labels))
+    return draw_made(source.seed, read_charset(charset).characters)

@@ -1,0 +1,168 @@
+"""Recognition (PP-OCR section 2.3): lines to text by CTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor
+
+from training.config import Choice, Config
+from training.data.charset import Charset, read_charset
+from training.data.lines import (
+    Image,
+    LineBatch,
+    LineBatches,
+    LineShape,
+    LineSource,
+    ShardSource,
+    SyntheticSource,
+    dev_batches,
+)
+from training.strategies import AUGMENTATIONS, resolve
+from training.tasks.system import System, Task
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Where training lines come from.
+
+    Attributes:
+        shard: a packed shard, or empty for lines made on the fly.
+        weight: share of the samples, relative to the other sources.
+        field: which text of the shard's labels is learnt.
+        seed: of the lines made on the fly.
+    """
+
+    shard: str = ""
+    weight: float = 1.0
+    field: str = "text"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DevConfig:
+    """A shard to score on.
+
+    Attributes:
+        name: of the score; the first set's `ned` chooses the best checkpoint.
+        fold: compare without case.
+        every: take every n-th line.
+    """
+
+    name: str
+    shard: str
+    field: str = "text"
+    fold: bool = False
+    every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What recognition trains on.
+
+    Attributes:
+        charset: a file of one character a line, or the name of one in `training/configs`; or the characters
+            themselves after `=`.
+        jitter: see `LineBatches`.
+    """
+
+    charset: str = "latin"
+    shape: LineShape = LineShape()
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    dev: tuple[DevConfig, ...] = ()
+    augment: tuple[Choice, ...] = ()
+    jitter: float = 0.12
+    block: int = 256
+
+
+class RecognitionSystem(System):
+    """CTC over a line network; scores exact lines and 1 - NED (normalised edit distance) per dev set."""
+
+    best: ClassVar[str] = "ned"
+
+    def __init__(self, config: Config, charset: Charset) -> None:
+        options = {"classes": charset.classes, "channels": 1 if config.data.shape.color == "gray" else 3}
+        super().__init__(config, options)
+        self.charset = charset
+        self.state = {"charset": "".join(charset.characters)}
+
+    def loss(self, batch: LineBatch) -> dict[str, Tensor]:
+        """CTC, as the mean over lines of the loss a character."""
+        logits = self.net(self._layout(batch.images))
+        steps = torch.full((len(logits),), logits.shape[1], dtype=torch.long)
+        logs = logits.float().log_softmax(2).transpose(0, 1)
+        loss = F.ctc_loss(logs, batch.targets, steps, batch.lengths, zero_infinity=True)
+        return {"loss": loss}
+
+    def measure(self, batch: tuple[int, LineBatch]) -> Iterable[tuple[int, str, str]]:
+        """(number of the set, label, reading) of each line."""
+        number, lines = batch
+        fold = self.config.data.dev[number].fold
+        best = self.net(self._layout(lines.images)).argmax(2).tolist()
+        for label, path in zip(lines.texts, best, strict=True):
+            reading = self.charset.decode(path)
+            yield (number, label.lower(), reading.lower()) if fold else (number, label, reading)
+
+    def summarise(self, rows: list[tuple[int, str, str]]) -> dict[str, float]:
+        """`ned` and `exact` of the first set, `<name>_ned` and `<name>_exact` of the others."""
+        scores: dict[str, float] = {}
+        for number, dev in enumerate(self.config.data.dev):
+            pairs = [(label, reading) for own, label, reading in rows if own == number]
+            prefix = f"{dev.name}_" if number else ""
+            scores[prefix + "ned"] = sum(1 - Levenshtein.normalized_distance(a, b) for a, b in pairs) / len(pairs)
+            scores[prefix + "exact"] = sum(a == b for a, b in pairs) / len(pairs)
+        return scores
+
+    def _layout(self, images: Tensor) -> Tensor:
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=layout)
+
+
+def load_charset(text: str) -> Charset:
+    """The charset a configuration means: `=abc` spells it, anything else names a file."""
+    return Charset(tuple(text[1:])) if text.startswith("=") else read_charset(text)
+
+
+def make_source(source: SourceConfig, charset: Charset) -> LineSource:
+    """Opens a shard, or sets up lines made on the fly."""
+    if source.shard:
+        return ShardSource(Path(source.shard), charset, source.field)
+    from training.synthesis.lines import LineSource as MadeLines
+
+    lines = MadeLines(source.seed, charset.characters)
+
+    def make(index: int) -> tuple[Image, str]:
+        made = lines.sample(index)
+        return made.image, made.text
+
+    return SyntheticSource(make, charset)
+
+
+def build(config: Config) -> Task:
+    """System, training batches and dev batches of a recognition run."""
+    settings: Settings = config.data
+    charset = load_charset(settings.charset)
+    sources = [(make_source(source, charset), source.weight) for source in settings.sources]
+    augment: list[Any] = [resolve(AUGMENTATIONS, choice) for choice in settings.augment]
+    batches = LineBatches(
+        sources,
+        charset,
+        settings.shape,
+        augment=augment,
+        jitter=settings.jitter,
+        seed=config.seed,
+        block=settings.block,
+    )
+    dev = [(i, batch) for i, dev in enumerate(settings.dev) for batch in open_dev(dev, charset, settings.shape)]
+    return Task(RecognitionSystem(config, charset), batches, dev)
+
+
+def open_dev(dev: DevConfig, charset: Charset, shape: LineShape) -> list[LineBatch]:
+    """The batches of one dev set."""
+    return dev_batches(ShardSource(Path(dev.shard), charset, dev.field), charset, shape, dev.every)
