@@ -139,9 +139,10 @@ def _glob_regex(pattern: str) -> str:
 
 def _folder(folder: str) -> Iterator[Source]:
     others: Counter[str] = Counter()
+    is_output = _output_check(folder)
     for source in storage.list_files(folder):
-        below = source.uri[len(folder) :].lstrip("/")
-        if any(part.startswith(".") for part in below.split("/")) or _is_output(source.uri, folder):
+        below = _below(folder, source.uri)
+        if any(part.startswith(".") for part in below.split("/")) or is_output(posixpath.dirname(below)):
             continue
         if _is_wanted(source):
             yield source
@@ -149,7 +150,27 @@ def _folder(folder: str) -> Iterator[Source]:
             others[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
     if others:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
-        _log.warning("%s: left out %d files that are no images (%s)", folder, others.total(), kinds)
+        number = sum(others.values())
+        _log.warning("%s: left out %d files that are no images (%s)", folder, number, kinds)
+
+
+def _below(folder: str, uri: str) -> str:
+    """Returns a file's path relative to the folder it was listed under."""
+    if storage.is_local(folder):
+        return os.path.relpath(local.path_of(uri), folder)
+    return uri[len(folder) :]
+
+
+def _output_check(root: str) -> Callable[[str], bool]:
+    """Returns a check whether a folder below `root` is, or is in, what an earlier run of this job wrote."""
+
+    @functools.cache
+    def is_output(below: str) -> bool:
+        if not below or not storage.is_local(root):
+            return False
+        return os.path.isdir(os.path.join(root, below, "_waves")) or is_output(os.path.dirname(below))
+
+    return is_output
 
 
 def _file(uri: str) -> Iterator[Source]:
@@ -257,22 +278,12 @@ _LINES: Mapping[str, Callable[[str], Iterator[Mapping[str, Any]]]] = {
 }
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a name's suffix is one of an image or a PDF."""
+    return bool(_IMAGE.fullmatch(posixpath.basename(name).lower()))
+
+
 def _is_wanted(source: Source) -> bool:
     if source.etag is None and source.byte_size is None:  # A dangling link or a folder that cannot be listed.
         return True
-    name = posixpath.basename(source.uri).lower()
-    return bool(_IMAGE.fullmatch(name) or _SHARD.fullmatch(name))
-
-
-def _is_output(uri: str, root: str) -> bool:
-    """Whether a local file is part of what an earlier run of this job wrote into a folder below `root`."""
-    folder = os.path.dirname(uri)
-    return storage.is_local(uri) and len(folder) > len(root) and _in_output(folder, root)
-
-
-@functools.lru_cache(maxsize=4096)
-def _in_output(folder: str, root: str) -> bool:
-    if os.path.isdir(os.path.join(folder, "_waves")):
-        return True
-    parent = os.path.dirname(folder)
-    return len(parent) >= len(root) and parent != folder and _in_output(parent, root)
+    return is_image_name(source.uri) or bool(_SHARD.fullmatch(source.uri.lower()))

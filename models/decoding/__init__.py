@@ -58,9 +58,11 @@ def decode(data: bytes, limits: Limits = _DEFAULT) -> Iterator[Page]:
 
 
 def decode_each(data: bytes, limits: Limits = _DEFAULT) -> Iterator[Page | InputError]:
-    """Like `decode`, but yields an error in place of a page that cannot be decoded, and goes on."""
+    """Like `decode`, but yields the error in place of a document's page that cannot be decoded, and goes on.
+
+    Raises:
+        InputError: when the file as a whole cannot be decoded, or nothing behind the last page can.
+    """
     if not data:
-        return iter([InputError("empty", "The file is empty (0 bytes).")])
-    if pdf.is_pdf(data):
-        return pdf.pages(data, limits)
-    return raster.pages(data, limits)
+        raise InputError("empty", "The file is empty (0 bytes).")
+    yield from (pdf if pdf.is_pdf(data) else raster).pages(data, limits)

@@ -25,21 +25,17 @@ def is_pdf(data: bytes) -> bool:
 
 
 def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
-    """Yields the pages of a PDF, or the error in place of one that cannot be rendered."""
-    try:
-        with _pdfium:
-            document = _open(data)
-            count = len(document)
-    except InputError as error:
-        yield error
-        return
+    """Yields the pages of a PDF; see `models.decoding.decode_each`."""
+    with _pdfium:
+        document = _open(data)
+        count = len(document)
     try:
         if not count:
-            yield InputError("no_pages", "The PDF has no pages.")
+            raise InputError("no_pages", "The PDF has no pages.")
         for index in range(min(count, limits.max_pages)):
             yield _page(document, index, limits)
         if count > limits.max_pages:
-            yield limits.too_many_pages()
+            raise limits.too_many_pages()
     finally:
         with _pdfium:
             document.close()

@@ -48,12 +48,11 @@ PilImage.init()
 
 
 def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
-    """Yields the pages of an image file, or the error in place of one that cannot be decoded."""
+    """Yields the pages of an image file; see `models.decoding.decode_each`."""
     try:
         image = _open(data, limits)
     except Exception as error:
-        yield _input_error(error, data, limits)
-        return
+        raise _input_error(error, data, limits) from error
     with image:
         if image.format == "TIFF":
             yield from _frames(image, data, limits)
@@ -87,17 +86,23 @@ def _frames(image: PilImage.Image, data: bytes, limits: Limits) -> Iterator[Page
         except EOFError:
             return
         except Exception as error:  # The chain of frames is broken: nothing behind this one can be found.
-            yield _input_error(error, data, limits)
-            return
+            raise _input_error(error, data, limits) from error
         if index == limits.max_pages:
             break
         if frame == 0 or not _tag(image, _SUBFILE_TYPE) & _REDUCED_OR_MASK:
-            yield _page(image, data, limits, index)
+            yield _page_or_error(image, data, limits, index)
             index += 1
-    yield limits.too_many_pages()
+    raise limits.too_many_pages()
 
 
-def _page(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Page | InputError:
+def _page_or_error(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Page | InputError:
+    try:
+        return _page(image, data, limits, index)
+    except InputError as error:
+        return error
+
+
+def _page(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Page:
     """Decodes the frame that an opened image stands at."""
     try:
         width, height = image.size
@@ -108,7 +113,7 @@ def _page(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Pag
         pixels = upright(_pixels(image, data, limits), orientation)
         return Page(index=index, width=width, height=height, image=pixels)
     except Exception as error:
-        return _input_error(error, data, limits)
+        raise _input_error(error, data, limits) from error
 
 
 def _pixels(image: PilImage.Image, data: bytes, limits: Limits) -> Image:
@@ -170,6 +175,8 @@ def _flat_rows(image: Image) -> int:
 
 
 def _orientation(image: PilImage.Image) -> int:
+    if image.format == "TIFF":  # Pillow turns these itself.
+        return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # Broken EXIF raises nearly anything, and is no reason to lose the page.

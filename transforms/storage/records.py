@@ -21,8 +21,11 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
 _TRIES = 6
 
-_USER = re.compile(r"(?<=://)[^/@]*@")
-_QUERY = re.compile(r"(?<=\w)\?\S*=\S*")
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_SECRET = re.compile(
+    r"(?i)([?&](?:x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|googleaccessid|signature|sig|token|key|api_?key"
+    r"|access_?token|password|secret)=)[^&#\s]*"
+)
 
 T = TypeVar("T")
 
@@ -58,10 +61,10 @@ def too_large(uri: str, byte_size: int, max_bytes: int) -> InputError:
 
 
 def redacted(text: str) -> str:
-    """Returns a URI or message without what may be a secret: user:password@ and the query of a signed URL."""
+    """Returns a URI, or a message with one, without user:password@ and what signs a URL."""
     if "://" not in text:
         return text
-    return _QUERY.sub("?…", _USER.sub("", text))
+    return _SECRET.sub(r"\1…", _USER.sub("", text))
 
 
 def retry(

@@ -1,0 +1,243 @@
+"""Tar archives and Parquet files of images, expanded member by member, with one member in memory at a time.
+
+Nothing is ever written: a member's name is a name and no path, whatever `..` or `/` stands in it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import logging
+import re
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from models.records import InputError
+from transforms.sources import is_image_name
+
+_log = logging.getLogger(__name__)
+
+_PARQUET = re.compile(r".*\.parquet", re.DOTALL | re.IGNORECASE)
+_TAR = re.compile(r".*\.(tar|tar\.gz|tgz)", re.DOTALL | re.IGNORECASE)
+
+_MAX_HEADER = 1 << 20
+"""Bytes of a tar member's extended header (a long name, PAX fields): tarfile reads it into memory whole."""
+
+_MAX_RATIO = 200
+_FREE_BYTES = 1 << 30
+"""A compressed tar may unpack to this many times its size, or to this many bytes: images hardly compress, so
+that more is a bomb and would keep a worker busy for hours."""
+
+_BATCH_ROWS = 8
+"""Rows of a Parquet file in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an archive: its bytes, or why it, or all that comes behind it, cannot be read.
+
+    Attributes:
+        uri: `archive#name`; the archive's own where the archive as a whole is meant.
+        data: the encoded image, or the error.
+    """
+
+    uri: str
+    data: bytes | InputError
+
+
+def is_archive(uri: str) -> bool:
+    """Whether a file of this name is expanded by `members`; a URL's query is no part of its name."""
+    name = uri.partition("?")[0] if uri[:4].lower() == "http" else uri
+    return bool(_TAR.fullmatch(name) or _PARQUET.fullmatch(name))
+
+
+def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
+    """Yields the images of a tar, tar.gz or Parquet file; one error where there is none.
+
+    Args:
+        uri: the archive's, for the members' names.
+        file: the archive, seekable, at its start.
+        byte_size: the archive's size.
+        max_bytes: members larger than this are errors.
+    """
+    start = file.read(4)
+    file.seek(0)
+    if not start:
+        yield Member(uri, InputError("empty", "The file is empty (0 bytes)."))
+        return
+    if start == b"PAR1":
+        expanded = _parquet_members(uri, file, max_bytes)
+    else:
+        expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
+    found = False
+    try:
+        for member in expanded:
+            found = True
+            yield member
+    except InputError as error:
+        found = True
+        yield Member(uri, error)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        found = True
+        kind = "truncated" if "end of" in str(error) or "ended" in str(error) else "corrupt"
+        yield Member(uri, InputError(kind, f"The archive is broken ({error}); what came before is read."))
+    if not found:
+        yield Member(uri, InputError("no_images", "The archive holds no images."))
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header; where it is broken, reading ends with an error: tarfile would see the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
+            raise InputError(
+                "truncated", "The archive ends without its end mark; members may be missing."
+            ) from error
+        except tarfile.HeaderError as error:
+            kind = "truncated" if "truncated" in str(error) else "corrupt"
+            raise InputError(
+                kind, f"The archive is no tar file, or broken from here on ({error})."
+            ) from error
+        if header.type in _EXTENDED and header.size > _MAX_HEADER:
+            raise InputError(
+                "corrupt", f"The archive has a header of {header.size:,} bytes; the rest is not read."
+            )
+        return header
+
+
+_EXTENDED = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+
+
+def _tar_members(
+    uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int
+) -> Iterator[Member]:
+    longest = max(_FREE_BYTES, _MAX_RATIO * byte_size)
+    others: Counter[str] = Counter()
+    # GzipFile, not tarfile's own: that one takes a cut-off stream for its end.
+    stream = gzip.GzipFile(fileobj=file) if compressed else file
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
+        while (header := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: a gigabyte for a million members.
+            if header.offset_data + header.size > longest and compressed:
+                raise InputError(
+                    "too_large", f"The archive unpacks to over {_MAX_RATIO} times its size; reading stops."
+                )
+            if not header.isdir() and is_image_name(header.name):
+                yield Member(f"{uri}#{_text(header.name)}", _tar_data(archive, header, max_bytes))
+            else:
+                others[header.name.rpartition(".")[2]] += 1
+    if others:
+        _log.info("%s: left out %d members that are no images", uri, sum(others.values()))
+
+
+def _tar_data(archive: tarfile.TarFile, header: tarfile.TarInfo, max_bytes: int) -> bytes | InputError:
+    if not header.isreg():
+        return InputError("not_a_file", "The member is a link or a device; these are not followed.")
+    if header.size > max_bytes:
+        return InputError(
+            "too_large", f"The member has {header.size:,} bytes, more than the cap of {max_bytes:,}."
+        )
+    content = archive.extractfile(header)
+    data = content.read() if content else b""
+    if len(data) < header.size:
+        return InputError(
+            "truncated", f"The archive ends {header.size - len(data):,} bytes before this member does."
+        )
+    return data
+
+
+def _text(name: str) -> str:
+    r"""Returns a member's name as text that can be stored: bytes that are not UTF-8 become `\xff`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Member]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
+    path, names = _columns(parquet.schema_arrow)
+    first_row = 0
+    for group in range(parquet.num_row_groups):
+        try:
+            yield from _group_members(uri, parquet, group, first_row, (path, names), max_bytes)
+        except (pa.ArrowException, OSError) as error:
+            message = f"Row group {group} (from row {first_row}) cannot be read on ({_first_line(error)})."
+            yield Member(uri, InputError("corrupt", message))
+        first_row += parquet.metadata.row_group(group).num_rows
+
+
+def _group_members(
+    uri: str, parquet: Any, group: int, first_row: int, columns: tuple[str, list[str]], max_bytes: int
+) -> Iterator[Member]:
+    path, names = columns
+    rows = itertools.count(first_row)
+    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[path, *names]):
+        data = batch.column(path.partition(".")[0])
+        if "." in path:
+            data = data.field("bytes")
+        uris = batch.column(names[0]) if names else itertools.repeat(None)
+        for row, value, name in zip(rows, data, uris, strict=False):
+            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
+
+
+def _columns(schema: Any) -> tuple[str, list[str]]:
+    """Returns the path of the column with the bytes, and the column with the names where there is one.
+
+    Raises:
+        InputError: there are no bytes of images.
+    """
+    import pyarrow as pa
+
+    types = {field.name: field.type for field in schema}
+    names = [name for name in ("uri", "path") if pa.types.is_string(types.get(name, pa.null()))][:1]
+    if _is_binary(types.get("bytes")):
+        return "bytes", names
+    image = types.get("image", pa.null())
+    children = {field.name: field.type for field in image} if pa.types.is_struct(image) else {}
+    if _is_binary(children.get("bytes")):
+        return "image.bytes", names
+    found = ", ".join(types) or "none"
+    raise InputError(
+        "no_images", f"The Parquet file has neither a column bytes nor image.bytes; it has {found}."
+    )
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return kind is not None and (pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _row_uri(uri: str, row: int, name: Any) -> str:
+    given = None if name is None else name.as_py()
+    return given or f"{uri}#{row}"
+
+
+def _row_data(value: Any, max_bytes: int) -> bytes | InputError:
+    if not value.is_valid:
+        return InputError("no_images", "The row has no bytes (null).")
+    size = len(value.as_buffer())
+    if size > max_bytes:
+        return InputError("too_large", f"The row has {size:,} bytes, more than the cap of {max_bytes:,}.")
+    data: bytes = value.as_py()
+    return data
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,49 @@
+"""Fetching ahead in threads: order kept, bounded by items and by bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Prefetcher(Generic[T, R]):
+    """Starts fetching what it is given, and gives it back in the same order once there is no room for more.
+
+    Helps where fetching waits and computing lets other threads run, as ONNX Runtime and OpenCV do.
+
+    Args:
+        pool: where `fetch` runs.
+        fetch: called with each item.
+        max_items: items fetched or being fetched at a time.
+        max_bytes: sum of their sizes; a single larger item is fetched alone.
+    """
+
+    def __init__(self, pool: Executor, fetch: Callable[[T], R], max_items: int, max_bytes: int) -> None:
+        self._pool = pool
+        self._fetch = fetch
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._queue: deque[tuple[T, int, Future[R]]] = deque()
+        self._bytes = 0
+
+    def put(self, item: T, size: int) -> Iterator[tuple[T, Future[R]]]:
+        """Yields the oldest items until there is room, then starts fetching this one; `size` in bytes."""
+        while self._queue and (len(self._queue) >= self._max_items or self._bytes + size > self._max_bytes):
+            yield self._oldest()
+        self._queue.append((item, size, self._pool.submit(self._fetch, item)))
+        self._bytes += size
+
+    def drain(self) -> Iterator[tuple[T, Future[R]]]:
+        """Yields all that is left."""
+        while self._queue:
+            yield self._oldest()
+
+    def _oldest(self) -> tuple[T, Future[R]]:
+        item, size, future = self._queue.popleft()
+        self._bytes -= size
+        return item, future

@@ -1,0 +1,163 @@
+"""Reading: sources in, decoded pages out.
+
+Storage has latency and pages take long to compute: while one is on its way through the stages, threads read
+the next ones' bytes. How far they run ahead is bounded by files and by bytes, and the order is kept. Archives
+are not read ahead: they are streams, whose members come without latency.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import apache_beam as beam
+
+from models.decoding import Limits, decode_each
+from models.records import Failure, InputError
+from transforms import archives, metrics, storage
+from transforms.elements import Element, PageOrFailure
+from transforms.prefetch import Prefetcher
+from transforms.sources import Source
+
+READ = "read"
+DECODE = "decode"
+
+MAX_BYTES = 1 << 30
+"""Bytes of the largest encoded file that is read; archives may be larger, their members not."""
+
+THREADS = 8
+AHEAD_FILES = 16
+AHEAD_BYTES = 64 << 20
+_UNKNOWN_SIZE = 1 << 20  # bytes, where the listing does not tell
+
+
+class ReadPages(beam.PTransform):
+    """Reads and decodes files: a collection of `Source` in, of `Page` and `Failure` out.
+
+    Every source gives at least one element. Nothing is raised: what cannot be read is a `Failure`.
+
+    Args:
+        limits: of decoding.
+        max_bytes: larger files are refused before they are read.
+        threads: reads under way at a time, in each worker process.
+    """
+
+    def __init__(
+        self, limits: Limits | None = None, max_bytes: int = MAX_BYTES, threads: int = THREADS
+    ) -> None:
+        super().__init__()
+        self._work = _Read(limits or Limits(), max_bytes, threads)
+
+    def expand(self, sources: beam.PCollection) -> beam.PCollection:
+        """Applies the stage to sources."""
+        return sources | beam.ParDo(self._work).with_output_types(Element)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A file's bytes and what a page's record says of them."""
+
+    uri: str
+    etag: str | None
+    sha256: str
+    data: bytes
+
+
+def fetch(source: Source, max_bytes: int = MAX_BYTES) -> Encoded | Failure:
+    """Reads a file; runs in a thread."""
+    try:
+        blob = storage.read(source.uri, max_bytes)
+        return encoded(source.uri, blob.etag, blob.data)
+    except Exception as error:
+        return failure(source.uri, None, READ, error)
+
+
+def encoded(uri: str, etag: str | None, data: bytes) -> Encoded:
+    """A file's bytes with their digest."""
+    return Encoded(storage.redacted(uri), etag, hashlib.sha256(data).hexdigest(), data)
+
+
+def decode_pages(file: Encoded, limits: Limits) -> Iterator[PageOrFailure]:
+    """Decodes a file's pages, one at a time."""
+    outcomes = enumerate(decode_each(file.data, limits))
+    try:
+        while True:
+            with metrics.timed(DECODE):
+                index, page = next(outcomes, (0, None))
+            if page is None:
+                return
+            if isinstance(page, InputError):
+                yield failure(file.uri, index, DECODE, page)
+            else:
+                yield replace(
+                    page, uri=file.uri, etag=file.etag, sha256=file.sha256, byte_size=len(file.data)
+                )
+    except Exception as error:
+        yield failure(file.uri, None, DECODE, error)
+
+
+def archive_pages(source: Source, limits: Limits, max_bytes: int = MAX_BYTES) -> Iterator[PageOrFailure]:
+    """Reads and decodes an archive's members, one at a time."""
+    try:
+        listed = source if source.byte_size is not None else storage.stat(source.uri)
+        with storage.open_file(source.uri) as file:
+            for member in archives.members(source.uri, file, listed.byte_size or 0, max_bytes):
+                if isinstance(member.data, InputError):
+                    yield failure(member.uri, None, READ, member.data)
+                else:
+                    yield from decode_pages(encoded(member.uri, listed.etag, member.data), limits)
+    except Exception as error:
+        yield failure(source.uri, None, READ, error)
+
+
+def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure:
+    """The failure that an error means; one that nobody foresaw is `unreadable` and keeps its own words."""
+    if isinstance(error, InputError):
+        return Failure(storage.redacted(uri), page, stage, error.kind, storage.redacted(error.message))
+    said = storage.redacted(f"{type(error).__name__}: {error}")
+    return Failure(
+        storage.redacted(uri), page, stage, "unreadable", f"Reading it failed unexpectedly ({said})."
+    )
+
+
+class _Read(beam.DoFn):
+    def __init__(self, limits: Limits, max_bytes: int, threads: int) -> None:
+        self._limits = limits
+        self._max_bytes = max_bytes
+        self._threads = threads
+
+    def setup(self) -> None:
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="read")
+
+    def start_bundle(self) -> None:
+        self._ahead = Prefetcher(self._pool, self._fetch, AHEAD_FILES, AHEAD_BYTES)
+
+    def process(self, source: Source) -> Iterator[PageOrFailure]:
+        size = 0 if archives.is_archive(source.uri) else source.byte_size or _UNKNOWN_SIZE
+        for ahead in self._ahead.put(source, size):
+            yield from self._pages(*ahead)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        window = beam.transforms.window.GlobalWindow()
+        for ahead in self._ahead.drain():
+            for page in self._pages(*ahead):
+                yield beam.utils.windowed_value.WindowedValue(page, window.max_timestamp(), (window,))
+
+    def teardown(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(self, source: Source) -> Encoded | Failure | None:
+        """What is read ahead: nothing of an archive."""
+        return None if archives.is_archive(source.uri) else fetch(source, self._max_bytes)
+
+    def _pages(self, source: Source, future: Future[Encoded | Failure | None]) -> Iterator[PageOrFailure]:
+        with metrics.timed(READ):
+            file = future.result()
+        if file is None:
+            return archive_pages(source, self._limits, self._max_bytes)
+        if isinstance(file, Failure):
+            return iter([file])
+        return decode_pages(file, self._limits)
