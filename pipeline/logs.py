@@ -1,0 +1,15 @@
+"""Beam's logs, cut down to what a user can act on.
+
+Importing this module does it: worker processes begin with imports, and Beam speaks while it is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+
+# What goes wrong comes up as an exception too, and is told in one line.
+logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+# Said through the root logger, so by its words: that Beam's own Google Cloud extra is missing where
+# google-cloud-storage is installed without it, and that RunInference cannot measure a model's memory.
+_IDLE = ("apitools not found", "Resource module is not available")
+logging.getLogger().addFilter(lambda record: not str(record.msg).startswith(_IDLE))

@@ -1,0 +1,122 @@
+"""The manifest: which files there are to read, cut into waves, one Parquet file a wave.
+
+`OUT/_manifest/00000.parquet` lists the files of wave 0, and so on. Files that are new since the last run (by URI
+and etag) become new waves; a wave never changes once it is written, so that a resumed run and an undisturbed one
+have the same waves, whatever `--wave_size` says the second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.storage import Source
+
+SCHEMA = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("byte_size", pa.int64())])
+GROUP_ROWS = 10_000
+"""Rows held in memory at once, when a manifest is written and when it is read."""
+Keys = npt.NDArray[np.bytes_]
+
+
+def wave_uri(output: str, wave: int) -> str:
+    """Where a wave's files are listed."""
+    return storage.join(output, "_manifest", f"{wave:05}.parquet")
+
+
+def extend(output: str, sources: Iterable[Source], wave_files: int | None) -> dict[int, int]:
+    """Adds waves of those sources that no wave has yet.
+
+    Args:
+        output: the job's output.
+        sources: all inputs, old and new.
+        wave_files: most files in a wave; None for no bound.
+
+    Returns:
+        The number of files of each wave, old and new.
+    """
+    waves: dict[int, int] = {}
+    seen = Seen()
+    for wave in waves_of(output):
+        waves[wave] = 0
+        for group in read_groups(wave_uri(output, wave)):
+            waves[wave] += len(group)
+            seen.add(_keys(group))
+    fresh = _fresh(iter(sources), seen)
+    while (first := next(fresh, None)) is not None:
+        wave = max(waves, default=-1) + 1
+        rest = islice(fresh, None if wave_files is None else wave_files - 1)
+        waves[wave] = _write(wave_uri(output, wave), chain([first], rest))
+    return waves
+
+
+def waves_of(output: str) -> list[int]:
+    """Numbers of the waves that are listed, ascending."""
+    names = (source.uri for source in storage.list_files(storage.join(output, "_manifest")))
+    matches = (re.search(r"(?:^|/)(\d+)\.parquet$", name) for name in names)
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def read_groups(uri: str) -> Iterator[list[Source]]:
+    """A wave's sources, a group of rows at a time."""
+    with storage.open_file(uri) as file:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):
+            yield [Source(**row) for row in batch.to_pylist()]
+
+
+def _write(uri: str, sources: Iterator[Source]) -> int:
+    """Writes a wave's file, all or nothing; returns its number of rows."""
+    buffer, rows = io.BytesIO(), 0
+    with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
+        while group := list(islice(sources, GROUP_ROWS)):
+            rows += len(group)
+            columns = [[getattr(source, name) for source in group] for name in SCHEMA.names]
+            writer.write_table(pa.table(columns, SCHEMA))
+    storage.write_atomic(uri, buffer.getvalue())
+    return rows
+
+
+def _fresh(sources: Iterator[Source], seen: Seen) -> Iterator[Source]:
+    while group := list(islice(sources, GROUP_ROWS)):
+        yield from (source for source, new in zip(group, seen.add(_keys(group)), strict=True) if new)
+
+
+def _keys(sources: Iterable[Source]) -> Keys:
+    """A digest of URI and etag for each source, 16 bytes."""
+    digests = (
+        hashlib.blake2b(f"{source.uri}\0{source.etag or ''}".encode(), digest_size=15).digest() for source in sources
+    )
+    # NumPy takes zeros at the end of bytes for padding: the last byte is never one.
+    return np.array([digest + b"\1" for digest in digests], "S16")
+
+
+class Seen:
+    """A set of keys at 16 bytes each (Python's would take 100), so that ten million files fit in little memory.
+
+    Sorted runs, each longer than the next: adding merges runs as adding one carries digits.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Keys] = []
+
+    def add(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Adds keys; returns which of them were new, the first of equal ones."""
+        new = np.zeros(len(keys), bool)
+        new[np.unique(keys, return_index=True)[1]] = True
+        for run in self._runs:
+            place = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            new &= run[place] != keys
+        added = np.sort(keys[new])
+        while self._runs and len(self._runs[-1]) <= len(added):
+            added = np.sort(np.concatenate([self._runs.pop(), added]))
+        if len(added):
+            self._runs.append(added)
+        return new

@@ -1,0 +1,178 @@
+"""Progress: numbers that workers share with the driver while a wave runs, and the bar or the lines made of them.
+
+Beam's local runner reports metrics only when a wave is over. So each worker process keeps a few numbers in memory
+that it shares with the driver, which looks at them several times a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.sharedctypes
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from ctypes import c_longlong
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TextIO
+
+from models.records import Failure, Page
+
+Tally = Any
+"""Shared memory with one worker's files, pages, errors and peak memory in kilobytes; only that worker writes."""
+FILES, PAGES, ERRORS, PEAK = range(4)
+LINE_S = 10.0
+"""Seconds between lines where nobody watches a bar."""
+
+_mine: Tally | None = None
+
+
+def new_tally() -> Tally:
+    """A tally, all zero, that can be sent to a worker process that is about to start."""
+    return multiprocessing.sharedctypes.RawArray(c_longlong, 4)
+
+
+def adopt(tally: Tally) -> None:
+    """Makes a tally the one that this process counts in."""
+    global _mine
+    _mine = tally
+
+
+def count(element: Page | Failure) -> None:
+    """Counts a page or failure that has gone through all stages, where this process has a tally."""
+    if _mine is None:
+        return
+    failure = isinstance(element, Failure)
+    number = element.page if isinstance(element, Failure) else element.index
+    _mine[ERRORS if failure else PAGES] += 1
+    _mine[FILES] += not number  # a file's first page, or its failure as a whole
+    _mine[PEAK] = peak_kilobytes()
+
+
+def peak_kilobytes() -> int:
+    """The most memory that this process ever had, in kilobytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the job is.
+
+    Attributes:
+        total: files to read in this run.
+        files: of those, how many are done.
+        pages: rows so far in this run.
+        errors: likewise.
+        seconds: since the run began to read.
+    """
+
+    total: int
+    files: int = 0
+    pages: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Pages a second."""
+        return (self.pages + self.errors) / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the end at this rate; None while there is none."""
+        return (self.total - self.files) * self.seconds / self.files if self.files else None
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return (
+            f"{self.files:,} of {self.total:,} files, {self.pages:,} pages, {self.errors:,} errors, "
+            f"{self.rate:.1f} pages/s{left}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `45 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+class Progress:
+    """Shows how far the job is while in its `with` block: a bar on a terminal, else a line now and then.
+
+    Args:
+        total: files to read in this run.
+        tallies: gives the tallies of all workers, dead ones included.
+        stream: where to show it.
+    """
+
+    def __init__(self, total: int, tallies: Callable[[], Iterable[Tally]], stream: TextIO = sys.stderr) -> None:
+        self._total = total
+        self._tallies = tallies
+        self._stream = stream
+        self._start = time.monotonic()
+        self._done = State(total)
+        self._wave_files = 0
+        self._base: Sequence[int] = (0, 0, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        """Starts to show."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Shows the last state and stops."""
+        self._stop.set()
+        self._thread.join()
+
+    def begin(self, files: int) -> None:
+        """A wave of this many files starts, or starts again."""
+        self._base = self._sums()
+        self._wave_files = files
+
+    def end(self, pages: int, errors: int) -> None:
+        """The wave is done and has this many rows."""
+        done = self._done
+        self._done = State(self._total, done.files + self._wave_files, done.pages + pages, done.errors + errors)
+        self.begin(0)
+
+    def state(self) -> State:
+        """How far the job is now."""
+        done, base, now = self._done, self._base, self._sums()
+        files, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
+        # A file in an archive counts as one too: a wave shows as complete only when it is.
+        files = min(files, max(0, self._wave_files - 1))
+        return State(
+            self._total, done.files + files, done.pages + pages, done.errors + errors, time.monotonic() - self._start
+        )
+
+    def _sums(self) -> tuple[int, int, int]:
+        tallies = list(self._tallies())
+        files, pages, errors = (sum(tally[kind] for tally in tallies) for kind in (FILES, PAGES, ERRORS))
+        return files, pages, errors
+
+    def _show(self) -> None:
+        if self._stream.isatty():
+            self._show_bar()
+            return
+        while not self._stop.wait(LINE_S):
+            print(f"ppocr-beam: {self.state()}", file=self._stream, flush=True)
+
+    def _show_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        console = Console(file=self._stream)
+        with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=self._total)
+            while not self._stop.wait(0.2):
+                state = self.state()
+                bar.update(task, completed=state.files, description=str(state))

@@ -1,0 +1,75 @@
+"""How a wave's pipeline is run: on this machine with workers that outlive it, or wherever Beam is told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
+from apache_beam.transforms import environments
+
+from pipeline.options import JobOptions
+from pipeline.workers import URN, Workers
+
+_pools: dict[bytes, Workers] = {}
+
+
+class WorkersEnvironment(environments.Environment):
+    """Beam's word for where user code runs: in the processes of a `Workers`."""
+
+    def __init__(self, pool: bytes) -> None:
+        super().__init__(environments.python_sdk_capabilities())
+        self._pool = pool
+
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:
+        """Name and content of the environment in a pipeline's proto."""
+        return URN, self._pool
+
+    @staticmethod
+    def from_runner_api_parameter(payload: bytes, *_: Any) -> WorkersEnvironment:
+        """The environment that a proto describes."""
+        return WorkersEnvironment(payload)
+
+
+environments.Environment.register_urn(URN, bytes)(WorkersEnvironment)
+
+
+@WorkerHandler.register_environment(URN, bytes)
+class _Connection(GrpcWorkerHandler):
+    """One worker's connection to one pipeline."""
+
+    def __init__(self, payload: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
+        super().__init__(state, provision_info, grpc_server)
+        self._pool = _pools[payload]
+
+    def start_worker(self) -> None:
+        self._pool.connect(self.control_address, self.worker_id)
+
+    def stop_worker(self) -> None:
+        """Nothing to do: the worker has seen its connection close and waits for the next pipeline."""
+
+
+def beam_options(options: JobOptions) -> PipelineOptions:
+    """What the user passed through, and the number of workers where it is ours to say."""
+    flags = list(options.beam)
+    if options.runner is not None:
+        return PipelineOptions([*flags, "--runner", options.runner])
+    beam = PipelineOptions(flags)
+    direct = beam.view_as(DirectOptions)
+    if options.workers > 1 and "direct_num_workers" not in beam.get_all_options(drop_default=True):
+        direct.direct_num_workers = options.workers
+    return beam
+
+
+def local_runner(workers: Workers | None) -> FnApiRunner:
+    """Beam's local runner, named outright: `DirectRunner` may choose another one.
+
+    Args:
+        workers: the processes that do the work; None: this one does.
+    """
+    if workers is None:
+        return FnApiRunner()
+    pool = str(id(workers)).encode()
+    _pools[pool] = workers
+    return FnApiRunner(default_environment=WorkersEnvironment(pool))

@@ -1,0 +1,137 @@
+"""What a run did: a record in `OUT/_runs/`, and the few lines that a person reads at the end."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from pipeline.progress import duration
+from pipeline.waves import Marker
+from transforms import storage
+
+_PACKAGES = ("ppocr-beam", "apache-beam", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "pillow")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        run_id: its name.
+        output: where the rows are.
+        bundle: name of the bundle.
+        bundle_id: its id.
+        waves: waves done in this run.
+        waves_before: waves that earlier runs had done.
+        files: files read in this run.
+        pages: rows in pages/ that this run wrote.
+        lines: lines of those.
+        errors: rows in errors/ that this run wrote, by kind.
+        seconds: of this run, from its first wave to its end.
+        images_per_second: rows of both kinds, a second.
+        seconds_by_stage: spent in each stage, summed over workers.
+        peak_megabytes: most memory that each worker had.
+        error_rate: share of errors among all rows of the output, earlier runs' included.
+        versions: of what was used.
+    """
+
+    run_id: str
+    output: str
+    bundle: str
+    bundle_id: str
+    waves: int
+    waves_before: int
+    files: int
+    pages: int
+    lines: int
+    errors: dict[str, int]
+    seconds: float
+    images_per_second: float
+    seconds_by_stage: dict[str, float]
+    peak_megabytes: list[int]
+    error_rate: float
+    versions: dict[str, str]
+
+    def __str__(self) -> str:
+        """A few lines for a person."""
+        errors = sum(self.errors.values())
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(self.errors.items()))
+        if not self.waves:
+            work = f"Nothing new to read: all {self.waves_before} waves were done before."
+        else:
+            work = (
+                f"Read {self.pages:,} pages with {self.lines:,} lines from {self.files:,} files in "
+                f"{duration(self.seconds)} ({self.images_per_second:.2f} pages/s)."
+            )
+        lines = [work]
+        if errors:
+            lines.append(f"{errors:,} errors: {kinds}. See {storage.join(self.output, 'errors')}")
+        lines.append(f"Rows: {storage.join(self.output, 'pages')}/*.parquet")
+        return "\n".join(lines)
+
+
+def summarize(
+    run_id: str, output: str, done: Iterable[Marker], before: Iterable[Marker], seconds: float, peaks: Iterable[int]
+) -> Summary:
+    """Adds up a run.
+
+    Args:
+        run_id: its name.
+        output: where the rows are.
+        done: markers of the waves that it did.
+        before: markers of the waves that earlier runs did.
+        seconds: that it took.
+        peaks: most memory of each worker, in kilobytes.
+    """
+    done, before = list(done), list(before)
+    errors, milliseconds = _sum(marker.errors for marker in done), _sum(marker.milliseconds for marker in done)
+    pages, failed = sum(marker.pages for marker in done), sum(errors.values())
+    all_pages = pages + sum(marker.pages for marker in before)
+    all_failed = failed + sum(sum(marker.errors.values()) for marker in before)
+    any_marker = (done or before)[0]
+    return Summary(
+        run_id=run_id,
+        output=output,
+        bundle=any_marker.bundle,
+        bundle_id=any_marker.bundle_id,
+        waves=len(done),
+        waves_before=len(before),
+        files=sum(marker.files for marker in done),
+        pages=pages,
+        lines=sum(marker.lines for marker in done),
+        errors=dict(errors),
+        seconds=round(seconds, 3),
+        images_per_second=round((pages + failed) / seconds, 3) if seconds else 0.0,
+        seconds_by_stage={stage: spent / 1000 for stage, spent in sorted(milliseconds.items())},
+        peak_megabytes=[peak // 1024 for peak in peaks],
+        error_rate=all_failed / max(1, all_failed + all_pages),
+        versions=versions(),
+    )
+
+
+def save(summary: Summary) -> None:
+    """Writes `OUT/_runs/<run_id>.json`."""
+    data = json.dumps(asdict(summary), ensure_ascii=False, indent=1).encode()
+    storage.write_atomic(storage.join(summary.output, "_runs", f"{summary.run_id}.json"), data)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that do the work."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed, or another OpenCV
+            continue
+    return found
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total

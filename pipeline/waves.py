@@ -1,0 +1,108 @@
+"""Waves: what of the manifest is done, and what a wave that was not finished has left behind.
+
+A wave is done when its marker `OUT/_waves/00000.json` exists. The marker is written last and all at once, so a
+kill at any moment leaves a wave either done or without a marker; the files of one without are removed before it
+runs again. Nothing is lost and nothing doubled.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.records import UsageError
+from transforms import storage
+from transforms.storage import local
+
+FOLDER = "_waves"
+KINDS = ("pages", "errors")
+TEMPORARY = "beam-temp-"
+"""What the names of the folders begin with that Beam writes into, beside its files, until it renames them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What is known of a wave that is done.
+
+    Attributes:
+        wave: its number.
+        files: files listed in it.
+        pages: rows in pages/.
+        lines: lines of those.
+        errors: rows in errors/, by kind.
+        milliseconds: spent by stage, summed over workers.
+        seconds: from its start to its end.
+        bundle: name of the bundle.
+        bundle_id: its id.
+        options: those that change rows, see `pipeline.options.result_options`.
+        run_id: the run that did it.
+    """
+
+    wave: int
+    files: int
+    pages: int
+    lines: int
+    errors: dict[str, int]
+    milliseconds: dict[str, int]
+    seconds: float
+    bundle: str
+    bundle_id: str
+    options: dict[str, Any] = field(default_factory=dict)
+    run_id: str = ""
+
+
+def name_of(wave: int) -> str:
+    """What the names of a wave's data files begin with."""
+    return f"wave-{wave:05}"
+
+
+def markers(output: str) -> dict[int, Marker]:
+    """The markers of the waves that are done, by number."""
+    found = {}
+    for source in storage.list_files(storage.join(output, FOLDER)):
+        if re.search(r"(?:^|/)\d+\.json$", source.uri):
+            marker = Marker(**json.loads(storage.read(source.uri).data))
+            found[marker.wave] = marker
+    return dict(sorted(found.items()))
+
+
+def commit(output: str, marker: Marker) -> None:
+    """Declares a wave done."""
+    data = json.dumps(asdict(marker), ensure_ascii=False, indent=1).encode()
+    storage.write_atomic(storage.join(output, FOLDER, f"{marker.wave:05}.json"), data)
+
+
+def clean(output: str, wave: int) -> None:
+    """Removes what a wave without a marker may have left: data files and Beam's temporary ones."""
+    for kind in KINDS:
+        folder = storage.join(output, kind)
+        names = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name_of(wave)}\b[^/]*(/.*)?$")
+        for source in list(storage.list_files(folder)):
+            if names.search(source.uri):
+                storage.delete(source.uri)
+        if storage.is_local(output):  # object stores have no folders that could stay behind
+            for temporary in Path(local.path_of(folder)).glob(f"{TEMPORARY}{name_of(wave)}-*"):
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_mixing(output: str, done: Mapping[int, Marker], bundle_id: str, bundle: str, options: Mapping[str, Any]) -> None:
+    """Makes sure that one output holds the pages of one bundle, read with one set of options.
+
+    Raises:
+        UsageError: names what differs and what to do.
+    """
+    advice = f"choose another --output, or delete {output} to read everything again"
+    for marker in done.values():
+        if marker.bundle_id != bundle_id:
+            raise UsageError(
+                f"{output} holds pages read with the bundle {marker.bundle} ({marker.bundle_id[:12]}), not with {bundle} "
+                f"({bundle_id[:12]}): {advice}"
+            )
+        for name, value in options.items():
+            if name in marker.options and marker.options[name] != value:
+                raise UsageError(f"{output} holds pages read with {name} = {marker.options[name]}, not {value}: {advice}")

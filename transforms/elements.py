@@ -1,0 +1,62 @@
+"""What flows between the stages: pages, and failures of pages that went no further."""
+
+from __future__ import annotations
+
+import abc
+import pickle
+from typing import Union
+
+import apache_beam as beam
+
+from models.records import Failure, Page
+
+PageOrFailure = Union[Page, Failure]
+"""A failure travels with the pages, untouched by later stages: it needs no other path and breaks no fusion."""
+
+
+class Element(abc.ABC):
+    """`PageOrFailure` as Beam's type hints need it: a class that has a coder of its own."""
+
+
+Element.register(Page)
+Element.register(Failure)
+
+
+def byte_size(element: PageOrFailure) -> int:
+    """Bytes of memory that an element holds, by arithmetic."""
+    if isinstance(element, Failure):
+        return 200
+    pixels = 0 if element.image is None else element.image.nbytes
+    return pixels + sum(200 + (0 if line.crop is None else line.crop.nbytes) for line in element.lines)
+
+
+class ElementCoder(beam.coders.Coder):
+    """Pickle, with a size that costs nothing to estimate.
+
+    Beam samples the size of the elements between two steps, fused or not, and a coder that does not know better
+    encodes them for that: tens of megabytes of pixels, several times a page for the first pages of a bundle.
+    """
+
+    def encode(self, value: PageOrFailure) -> bytes:
+        """The element as bytes."""
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+    def decode(self, encoded: bytes) -> PageOrFailure:
+        """The element that `encode` was given."""
+        element: PageOrFailure = pickle.loads(encoded)
+        return element
+
+    def estimate_size(self, value: PageOrFailure) -> int:
+        """See `byte_size`."""
+        return byte_size(value)
+
+    def is_deterministic(self) -> bool:
+        """Whether equal elements have equal bytes: no, so that they cannot be used as keys."""
+        return False
+
+    def to_type_hint(self) -> type:
+        """What it codes."""
+        return Element
+
+
+beam.coders.registry.register_coder(Element, ElementCoder)

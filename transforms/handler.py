@@ -1,0 +1,125 @@
+"""The base of the three model stages: pages through RunInference, each error kept with its page."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import cv2
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+
+from models.bundle import Bundle
+from models.reader import ReadOptions
+from models.records import Failure, InputError, Page
+from transforms import metrics
+from transforms.bundles import open_bundle
+from transforms.elements import Element, PageOrFailure, byte_size
+
+PageStage = Callable[[Sequence[Page]], Sequence[Page]]
+"""A stage of models/: pages in, as many pages out, in the same order."""
+
+Load = Callable[[Bundle, ReadOptions], PageStage]
+"""Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""
+
+_log = logging.getLogger(__name__)
+
+
+class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
+    """Runs one of the stages that have a model.
+
+    RunInference never sees an exception: a batch that fails is run again page by page, and a page that fails
+    alone becomes a `Failure`. Failures of earlier stages pass by.
+
+    Args:
+        stage: the stage's name in metrics and failures.
+        load: makes the stage.
+        bundle: whose model it is: name, folder or URI, opened where the work is done.
+        options: what to read and how.
+        batch_size: pages in a batch. Batches are all of this size, the last excepted: Beam's adaptive sizing would
+            time everything fused below along with the model.
+    """
+
+    def __init__(self, stage: str, load: Load, bundle: str, options: ReadOptions, batch_size: int = 1) -> None:
+        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
+        self.stage = stage
+        self._load = load
+        self._bundle = bundle
+        self._options = options
+
+    def load_model(self) -> PageStage:
+        """The stage, loaded once a process."""
+        return _loaded(self._load, self._bundle, self._options)
+
+    def run_inference(
+        self, batch: Sequence[PageOrFailure], model: PageStage, inference_args: dict[str, Any] | None = None
+    ) -> list[PageOrFailure]:
+        """Runs the stage on a batch's pages; see `run_isolated`."""
+        with metrics.timed(self.stage):
+            return run_isolated(self.stage, model, batch)
+
+    def get_num_bytes(self, batch: Sequence[PageOrFailure]) -> int:
+        """Bytes of a batch, by arithmetic (the default pickles it)."""
+        return sum(map(byte_size, batch))
+
+    def get_metrics_namespace(self) -> str:
+        """Where RunInference's own metrics go."""
+        return f"{metrics.NAMESPACE}/{self.stage}"
+
+    def infer(self) -> beam.PTransform:
+        """RunInference with this handler."""
+        return RunInference(self).with_output_types(Element)
+
+
+# A process keeps its models between bundles and waves; Beam's own sharing holds them by weak references only.
+@functools.lru_cache(maxsize=8)
+def _loaded(load: Load, bundle: str, options: ReadOptions) -> PageStage:
+    cv2.setNumThreads(1)  # there are as many worker processes as cores
+    return load(open_bundle(bundle), options)
+
+
+def run_isolated(stage: str, work: PageStage, batch: Sequence[PageOrFailure]) -> list[PageOrFailure]:
+    """Runs a stage on the pages of a batch so that an error fails no other page than its own.
+
+    Args:
+        stage: the stage's name, for failures.
+        work: the stage.
+        batch: pages and failures of earlier stages.
+
+    Returns:
+        As many elements in the same order: pages that went through, failures for those that did not, and the
+        failures that came in.
+    """
+    pages = [element for element in batch if isinstance(element, Page)]
+    done = _run(stage, work, pages)
+    return [next(done) if isinstance(element, Page) else element for element in batch]
+
+
+def _run(stage: str, work: PageStage, pages: Sequence[Page]) -> Iterator[PageOrFailure]:
+    """Runs a stage on pages; where that raises, on each page alone."""
+    if not pages:
+        return
+    try:
+        results = work(pages)
+        if len(results) != len(pages):
+            raise RuntimeError(f"{stage} was given {len(pages)} pages and gave back {len(results)}")
+    except Exception as error:  # whatever a page does to a stage, its neighbours shall not notice
+        if len(pages) == 1:
+            yield failed(stage, pages[0], error)
+        else:
+            for page in pages:
+                yield from _run(stage, work, [page])
+    else:
+        yield from results
+
+
+def failed(stage: str, page: Page, error: Exception) -> Failure:
+    """The failure of a page; its traceback, for developers, goes to the log."""
+    if isinstance(error, InputError):
+        return Failure(page.uri, page.index, stage, error.kind, error.message)
+    _log.info("%s failed on page %d of %s", stage, page.index, page.uri, exc_info=error)
+    reason = str(error).partition("\n")[0] or "no message"
+    message = f"{stage} failed on this page: {type(error).__name__}: {reason}"
+    return Failure(page.uri, page.index, stage, "model_failure", message)
