@@ -27,7 +27,8 @@ Color = Literal["bgr", "rgb", "gray"]
 class ModelFile:
     """One ONNX file of a bundle and how pixels enter it.
 
-    A pixel value v of 0 to 255 enters channel c as `(v / 255 - mean[c]) / std[c]`, channels in `color`'s order.
+    A pixel value v of 0 to 255 enters channel c as `(v / 255 - mean[c]) / std[c]`, channels in `color`'s
+    order.
     """
 
     file: str
@@ -42,8 +43,8 @@ class DetectionSpec(ModelFile):
     """The DB detector: (N, C, H, W) in, probability map (N, 1, H, W) out (PP-OCR section 2.1).
 
     Attributes:
-        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `shortest` raises the shortest
-            side to `limit` (enlarges only).
+        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `shortest` raises the
+            shortest side to `limit` (enlarges only).
         limit: that bound in pixels.
         multiple: sides are rounded to a multiple of it.
         threshold: probability from which a pixel is text.
@@ -85,7 +86,8 @@ class RecognitionSpec(ModelFile):
     Attributes:
         output: `probabilities`: one output (N, T, classes); `decision`: two outputs, classes (N, T) int64 and
             their probabilities (N, T) float32, decided inside the graph.
-        widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last one.
+        widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last
+            one.
         charset: the characters, in the order of the classes.
     """
 
@@ -100,7 +102,8 @@ class Manifest:
     """What `manifest.json` says.
 
     Attributes:
-        package: importable package whose data files the models are, or empty where they lie beside the manifest.
+        package: importable package whose data files the models are, or empty where they lie beside the
+            manifest.
     """
 
     name: str
@@ -118,7 +121,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A loaded bundle: a manifest, the folder its files lie in, and its id (the SHA-256 of the manifest's bytes)."""
+    """A loaded bundle: a manifest, its files' folder, and its id (the SHA-256 of the manifest's bytes)."""
 
     manifest: Manifest
     folder: Path
@@ -143,8 +146,8 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
             checked, may skip it.
 
     Raises:
-        UsageError: there is no such bundle, its manifest is not one, its models' package is not installed, or a
-            file is missing or differs from the manifest's digest.
+        UsageError: there is no such bundle, its manifest is not one, its models' package is not installed,
+            or a file is missing or differs from the manifest's digest.
     """
     folder = list_bundles().get(str(name_or_folder), Path(name_or_folder))
     try:
@@ -152,7 +155,8 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
     except OSError:
         known = ", ".join(list_bundles()) or "none"
         raise UsageError(
-            f"bundle {str(name_or_folder)!r}: no {MANIFEST} there; give a folder that holds one, or one of: {known}"
+            f"bundle {str(name_or_folder)!r}: no {MANIFEST} there; give a folder that holds one, "
+            f"or one of: {known}"
         ) from None
     manifest = parse_manifest(data, str(folder / MANIFEST))
     bundle = Bundle(manifest, _files_folder(manifest, folder), hashlib.sha256(data).hexdigest())
@@ -163,19 +167,22 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
 
 
 def verify(bundle: Bundle) -> list[str]:
-    """What is wrong with a bundle's files: one sentence for each that is missing or differs from its digest."""
+    """What is wrong with a bundle's files: a sentence for each that is missing or differs from its digest."""
     problems = []
     for model in (bundle.manifest.detection, bundle.manifest.direction, bundle.manifest.recognition):
         path = bundle.model_path(model)
         if not path.is_file():
             problems.append(f"{path} is missing")
         elif (digest := file_sha256(path)) != model.sha256:
-            problems.append(f"{path} is not the file that the manifest names (SHA-256 {digest[:12]}…, not {model.sha256[:12]}…)")
+            problems.append(
+                f"{path} is not the file that the manifest names "
+                f"(SHA-256 {digest[:12]}…, not {model.sha256[:12]}…)"
+            )
     return problems
 
 
 def write_bundle(manifest: Manifest, folder: Path) -> Bundle:
-    """Writes `manifest.json` beside model files that are already in `folder`, and loads the result with all checks.
+    """Writes `manifest.json` beside model files that are in `folder`, and loads the result with all checks.
 
     Raises:
         UsageError: a model file is missing or differs from the manifest's digest.
@@ -190,7 +197,11 @@ def write_bundle(manifest: Manifest, folder: Path) -> Bundle:
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, lower-case hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(file)
+        )
 
 
 def _digest(file: BinaryIO) -> str:
@@ -214,7 +225,9 @@ def parse_manifest(data: bytes, origin: str) -> Manifest:
     try:
         raw = json.loads(data)
         if raw.get("format") != FORMAT:
-            raise UsageError(f"format is {raw.get('format')!r}, this version reads {FORMAT}: upgrade one of the two")
+            raise UsageError(
+                f"format is {raw.get('format')!r}, this version reads {FORMAT}: upgrade one of the two"
+            )
         specs = {name: _record(spec, raw[name]) for name, spec in _SPECS.items()}
         manifest = _record(Manifest, {**raw, **specs})
         _check(manifest)
@@ -245,8 +258,14 @@ def _check(manifest: Manifest) -> None:
     models = (manifest.detection, manifest.direction, manifest.recognition)
     for model in models:
         channels = 1 if model.color == "gray" else 3
-        if model.color not in ("bgr", "rgb", "gray") or len(model.mean) != channels or len(model.std) != channels:
-            raise UsageError(f"{model.file}: color {model.color!r} needs {channels} values of mean and of std")
+        if (
+            model.color not in ("bgr", "rgb", "gray")
+            or len(model.mean) != channels
+            or len(model.std) != channels
+        ):
+            raise UsageError(
+                f"{model.file}: color {model.color!r} needs {channels} values of mean and of std"
+            )
         if Path(model.file).is_absolute() or ".." in Path(model.file).parts:
             raise UsageError(f"{model.file}: a model file must lie inside the bundle")
     recognition = manifest.recognition
@@ -257,7 +276,9 @@ def _check(manifest: Manifest) -> None:
     if recognition.output not in ("probabilities", "decision"):
         raise UsageError(f"recognition.output is {recognition.output!r}, not 'probabilities' or 'decision'")
     if manifest.detection.limit_side not in ("longest", "shortest"):
-        raise UsageError(f"detection.limit_side is {manifest.detection.limit_side!r}, not 'longest' or 'shortest'")
+        raise UsageError(
+            f"detection.limit_side is {manifest.detection.limit_side!r}, not 'longest' or 'shortest'"
+        )
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:
@@ -266,7 +287,7 @@ def _files_folder(manifest: Manifest, folder: Path) -> Path:
     found = importlib.util.find_spec(manifest.package)
     if found is None or found.origin is None:
         raise UsageError(
-            f"bundle {manifest.name!r}: its models are in the Python package {manifest.package!r}, which is not "
-            f"installed; pip install 'ppocr-beam[{manifest.name.partition('-')[0]}]'"
+            f"bundle {manifest.name!r}: its models are in the Python package {manifest.package!r}, "
+            f"which is not installed; pip install 'ppocr-beam[{manifest.name.partition('-')[0]}]'"
         )
     return Path(found.origin).parent

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: from one decision a step to a text (Graves et al. 2006, best path)."""
+"""Connectionist temporal classification: from one decision a step to a text (Graves et al. 2006)."""
 
 from __future__ import annotations
 
@@ -47,16 +47,20 @@ def decode(
 def extents(reading: Reading, steps: float) -> tuple[Char, ...]:
     """Where each character stands along its line.
 
-    CTC says where a character was noticed, not where it ends: the border between two characters is put half-way
-    between their steps.
+    CTC says where a character was noticed, not where it ends: the border between two characters is put
+    half-way between their steps.
 
     Args:
         reading: the line.
         steps: how many steps the crop takes, padding left out.
     """
+    if not reading.text:
+        return ()
     centers = np.clip((reading.steps + 0.5) / steps, 0, 1)
     borders = np.concatenate([[0.0], (centers[1:] + centers[:-1]) / 2, [1.0]])
     return tuple(
         Char(text, float(confidence), float(x0), float(x1))
-        for text, confidence, x0, x1 in zip(reading.text, reading.confidences, borders, borders[1:])
+        for text, confidence, x0, x1 in zip(
+            reading.text, reading.confidences, borders[:-1], borders[1:], strict=True
+        )
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from models.bundle import DetectionSpec
-from models.geometry import order_corners
+from models.geometry import gray, order_corners
 from models.records import Image, Line, Page, Quad
 from models.session import Normalizer, Session
 
@@ -46,9 +47,9 @@ class Detector:
     def probability_map(self, image: Image) -> ProbabilityMap:
         """The network's map for an image: (h, w) float32, h and w as `input_size` gives them."""
         width, height = input_size(image.shape[1], image.shape[0], self.spec)
-        pixels = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if self.spec.color == "gray" else image
+        pixels = gray(image) if self.spec.color == "gray" else image
         if (width, height) != (image.shape[1], image.shape[0]):
-            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
         tensor = np.empty((1, len(self.spec.mean), height, width), np.float32)
         self._normalize(pixels, tensor[0])
         probability: ProbabilityMap = self._session.run(tensor)[0][0, 0]
@@ -56,7 +57,9 @@ class Detector:
 
     def _detect(self, page: Page) -> tuple[Line, ...]:
         if page.image is None:
-            raise ValueError(f"page {page.index} of {page.uri!r} has no image: detection runs before rectification")
+            raise ValueError(
+                f"page {page.index} of {page.uri!r} has no image: detection runs before rectification"
+            )
         regions = find_regions(self.probability_map(page.image), self.spec, page.width, page.height)
         return tuple(Line(polygon, score) for polygon, score in regions)
 
@@ -79,8 +82,8 @@ def find_regions(
 ) -> list[tuple[Quad, float]]:
     """Turns a probability map into the polygons of lines.
 
-    A region of pixels over `spec.threshold` becomes its smallest rectangle of any angle; the rectangle is kept
-    where the map's mean inside it reaches `spec.box_threshold`, and grown on all sides by
+    A region of pixels over `spec.threshold` becomes its smallest rectangle of any angle; the rectangle is
+    kept where the map's mean inside it reaches `spec.box_threshold`, and grown on all sides by
     `area * unclip_ratio / perimeter`, since the network was taught shrunken regions.
 
     Args:
@@ -127,15 +130,15 @@ RotatedRect = tuple[Sequence[float], Sequence[float], float]
 def unclip(rectangle: RotatedRect, ratio: float) -> RotatedRect:
     """Grows a rectangle by `area * ratio / perimeter` on each side.
 
-    The reference offsets the polygon with round joins and takes the smallest rectangle around the result: for a
-    rectangle, that is the rectangle moved out by the distance.
+    The reference offsets the polygon with round joins and takes the smallest rectangle around the result:
+    for a rectangle, that is the rectangle moved out by the distance.
     """
     center, (width, height), angle = rectangle
     distance = width * height * ratio / (2 * (width + height))
     return center, (width + 2 * distance, height + 2 * distance), angle
 
 
-def mean_inside(probability: ProbabilityMap, corners: npt.NDArray[np.float32]) -> float:
+def mean_inside(probability: ProbabilityMap, corners: npt.NDArray[Any]) -> float:
     """Mean of the map over the pixels of a polygon, its border included."""
     rows, columns = probability.shape
     x0 = min(max(math.floor(corners[:, 0].min()), 0), columns - 1)
@@ -143,5 +146,5 @@ def mean_inside(probability: ProbabilityMap, corners: npt.NDArray[np.float32]) -
     y0 = min(max(math.floor(corners[:, 1].min()), 0), rows - 1)
     y1 = min(max(math.ceil(corners[:, 1].max()), 0), rows - 1)
     mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
-    cv2.fillPoly(mask, [(corners - (x0, y0)).astype(np.int32)], 1)
+    cv2.fillPoly(mask, [(corners - np.array([x0, y0])).astype(np.int32)], 1)
     return float(cv2.mean(probability[y0 : y1 + 1, x0 : x1 + 1], mask)[0])

@@ -26,8 +26,9 @@ class DirectionClassifier:
     Args:
         spec: how pixels enter the model, and from which probability a line is turned.
         session: the model.
-        mode: `all` asks every line. `sample` asks a few of a page's longest lines, and the rest only where one of
-            those is upside down or unsure; where none is, the rest is taken to be upright. `off` asks none.
+        mode: `all` asks every line. `sample` asks a few of a page's longest lines, and the rest only where
+            one of those is upside down or unsure; where none is, the rest is taken to be upright. `off` asks
+            none.
     """
 
     def __init__(self, spec: DirectionSpec, session: Session, mode: DirectionMode = "sample") -> None:
@@ -57,7 +58,9 @@ class DirectionClassifier:
     def _rest(self, page: Page) -> Sequence[int]:
         """The lines not asked yet, where the sample found one that is upside down or unsure."""
         asked = [line for line in page.lines if line.direction_confidence is not None]
-        if all(line.direction == 0 and (line.direction_confidence or 0) > self.spec.threshold for line in asked):
+        if all(
+            line.direction == 0 and (line.direction_confidence or 0) > self.spec.threshold for line in asked
+        ):
             return ()
         return [i for i, line in enumerate(page.lines) if line.direction_confidence is None]
 

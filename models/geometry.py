@@ -1,4 +1,4 @@
-"""Polygons and crops: from four corners on a page to an upright rectangle of pixels (PP-OCR section 1, rectification)."""
+"""Rectification: from four corners on a page to an upright rectangle of pixels (PP-OCR section 1)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TALL = 1.5
 def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
     """Orders a rectangle's corners clockwise, starting at the top left.
 
-    Top left is the upper one of the two leftmost corners, which is right for rectangles turned by less than 45
-    degrees; the order stays clockwise for any angle.
+    Top left is the upper one of the two leftmost corners, which is right for rectangles that are wider than
+    high and turned by less than 45 degrees; the order stays clockwise for any.
 
     Args:
         corners: (4, 2), a convex quadrilateral's corners in any order.
@@ -33,8 +33,8 @@ def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
 def rectify(page: Page) -> Page:
     """Cuts each line out of the page and drops the page's pixels.
 
-    A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then starts
-    at the corner that has become the top left.
+    A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then
+    starts at the corner that has become the top left.
 
     Raises:
         ValueError: the page has no image.
@@ -56,7 +56,8 @@ def _cut(line: Line, image: Image, to_image: npt.NDArray[np.float32]) -> Line:
 def crop_quad(image: Image, polygon: Quad) -> Image:
     """The pixels inside a polygon, pulled straight by a perspective transform.
 
-    Cubic interpolation, edge pixels repeated outside the image; the size is that of the polygon's longer sides.
+    Cubic interpolation, edge pixels repeated outside the image; the size is that of the polygon's longer
+    sides.
 
     Args:
         image: (H, W, 3) or (H, W).
@@ -66,10 +67,10 @@ def crop_quad(image: Image, polygon: Quad) -> Image:
     width, height = max(1, int(max(sides[0], sides[2]))), max(1, int(max(sides[1], sides[3])))
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     transform = cv2.getPerspectiveTransform(polygon.astype(np.float32), upright)
-    crop: Image = cv2.warpPerspective(  # type: ignore[assignment]
+    crop = cv2.warpPerspective(
         image, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    return crop
+    return np.asarray(crop, np.uint8)
 
 
 def turn(line: Line) -> Line:
@@ -78,21 +79,25 @@ def turn(line: Line) -> Line:
     return replace(line, crop=crop, polygon=np.roll(line.polygon, -2, axis=0))
 
 
-def fit_height(line: Line, height: int, max_width: int, gray: bool) -> Image:
+def fit_height(line: Line, height: int, max_width: int, one_channel: bool) -> Image:
     """Scales a line's crop to a height, keeping its shape up to `max_width`, over which it is squeezed.
 
     Args:
         line: has a crop.
         height: of the result in pixels.
         max_width: of the result in pixels, at most.
-        gray: whether one channel is wanted; the result is then (height, width).
+        one_channel: whether grey is wanted; the result is then (height, width).
 
     Raises:
         ValueError: the line has no crop.
     """
     if line.crop is None:
         raise ValueError("a line has no crop: it was recognised before, or its page was not rectified")
-    crop = cv2.cvtColor(line.crop, cv2.COLOR_BGR2GRAY) if gray and line.crop.ndim == 3 else line.crop
+    crop = gray(line.crop) if one_channel else line.crop
     width = min(max_width, max(1, math.ceil(height * crop.shape[1] / crop.shape[0])))
-    resized: Image = cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    return resized
+    return np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def gray(image: Image) -> Image:
+    """(H, W, 3), blue, green, red, to (H, W)."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -13,7 +13,7 @@ from models.direction import DirectionClassifier, DirectionMode
 from models.geometry import rectify
 from models.reading_order import reading_order
 from models.recognition import Recognizer
-from models.records import Image, Line, Page
+from models.records import Image, Page
 from models.session import Session
 
 
@@ -26,7 +26,8 @@ class ReadOptions:
         min_confidence: lines read with less are dropped.
         review_threshold: a line needs review where it or one of its characters was read with less.
         chars: whether to give each character's confidence and extent.
-        detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the bundle's.
+        detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
+            bundle's.
         box_threshold: see `DetectionSpec`; None: the bundle's.
         unclip_ratio: see `DetectionSpec`; None: the bundle's.
         limits: of decoding.
@@ -70,7 +71,7 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
 
 
 def finish(page: Page, options: ReadOptions) -> Page:
-    """Drops empty and too uncertain lines, marks those that need review, and puts the rest in reading order."""
+    """Drops empty and too uncertain lines, marks those that need review, orders the rest as they are read."""
     lines = [
         replace(line, needs_review=line.weakest < options.review_threshold)
         for line in page.lines

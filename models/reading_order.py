@@ -27,8 +27,9 @@ BAND_GAP = 2.0
 def reading_order(polygons: Sequence[Quad]) -> list[int]:
     """The order in which a person reads lines: a permutation of their indices.
 
-    Lines are turned into the frame of the page's main direction, so a page that lies on its side keeps its order.
-    Where running text stands in columns, each column is read to its end, between the lines that span them.
+    Lines are turned into the frame of the page's main direction, so a page that lies on its side keeps its
+    order. Where running text stands in columns, each column is read to its end, between the lines that span
+    them.
 
     Args:
         polygons: clockwise from each text's top left.
@@ -69,7 +70,9 @@ def _columns(
     """The band's lines left and right of the gutter, if both are running text."""
     left, right = band[boxes[band, 2] <= gutter], band[boxes[band, 0] >= gutter]
     apart = len(left) + len(right) == len(band)
-    return (left, right) if apart and _is_running_text(boxes[left]) and _is_running_text(boxes[right]) else None
+    return (
+        (left, right) if apart and _is_running_text(boxes[left]) and _is_running_text(boxes[right]) else None
+    )
 
 
 def _best_gutter(boxes: Boxes) -> float | None:
@@ -87,7 +90,7 @@ def _best_gutter(boxes: Boxes) -> float | None:
 
 
 def _gutters(boxes: Boxes) -> npt.NDArray[np.float64]:
-    """Places just left of where lines begin that have wide lines on either side, at most one a line's height."""
+    """Places just left of where lines begin, with wide lines on either side, at most one a line's height."""
     heights = boxes[:, 3] - boxes[:, 1]
     wide = boxes[boxes[:, 2] - boxes[:, 0] >= COLUMN_WIDTH * heights]
     step = float(np.median(heights))
@@ -95,11 +98,12 @@ def _gutters(boxes: Boxes) -> npt.NDArray[np.float64]:
     beside = np.minimum(
         (wide[:, 2] <= gutters[:, None]).sum(axis=1), (wide[:, 0] >= gutters[:, None]).sum(axis=1)
     )
-    return gutters[beside >= COLUMN_LINES // 2]
+    kept: npt.NDArray[np.float64] = gutters[beside >= COLUMN_LINES // 2]
+    return kept
 
 
 def _bands(boxes: Boxes, members: npt.NDArray[np.intp], gutter: float) -> list[npt.NDArray[np.intp]]:
-    """Parts the members from top to bottom: runs of lines beside the gutter, runs that cross it, empty strips."""
+    """Parts the members from top to bottom, at empty strips and where lines begin or cease to cross."""
     by_height = members[np.argsort(boxes[members, 1] + boxes[members, 3], kind="stable")]
     left, top, right, bottom = boxes[by_height].T
     crosses = (left < gutter) & (right > gutter)

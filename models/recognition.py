@@ -23,8 +23,8 @@ BATCH_COLUMNS = 2560
 class Recognizer:
     """Fills the lines' texts and confidences, and drops their crops.
 
-    Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch: so a
-    page reads the same alone and among others, and the engine sees few shapes.
+    Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch:
+    so a page reads the same alone and among others, and the engine sees few shapes.
 
     Args:
         spec: height, widths, charset.

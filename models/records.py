@@ -42,7 +42,8 @@ class Line:
         text: what was read.
         confidence: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
         weakest: probability of the least certain character; 0 for an empty text.
-        needs_review: whether the line's or one of its characters' confidence is under the threshold asked for.
+        needs_review: whether the line's or one of its characters' confidence is under the threshold asked
+            for.
         chars: per-character confidences and extents, where asked for.
     """
 

@@ -16,8 +16,8 @@ from models.records import UsageError
 class Session:
     """An ONNX model on one intra-op thread.
 
-    A worker process reads pages on one thread and there are as many processes as cores, so a second thread here
-    would only take time from a neighbour.
+    A worker process reads pages on one thread and there are as many processes as cores, so a second thread
+    here would only take time from a neighbour.
 
     Args:
         path: the ONNX file.
@@ -55,7 +55,9 @@ class Normalizer:
     def __init__(self, model: ModelFile) -> None:
         self.color = model.color
         self._scale = np.array([1 / (255 * std) for std in model.std], np.float32)
-        self._shift = np.array([-mean / std for mean, std in zip(model.mean, model.std, strict=True)], np.float32)
+        self._shift = np.array(
+            [-mean / std for mean, std in zip(model.mean, model.std, strict=True)], np.float32
+        )
 
     def __call__(self, pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
         """Writes normalised pixels into a tensor.
@@ -65,6 +67,8 @@ class Normalizer:
             out: (C, H, W), overwritten.
         """
         for channel in range(out.shape[0]):
-            plane = pixels if pixels.ndim == 2 else pixels[:, :, 2 - channel if self.color == "rgb" else channel]
+            plane = (
+                pixels if pixels.ndim == 2 else pixels[:, :, 2 - channel if self.color == "rgb" else channel]
+            )
             np.multiply(plane, self._scale[channel], out=out[channel], casting="unsafe")
             out[channel] += self._shift[channel]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,4 +66,4 @@ def test_extents_cover_the_line_without_gaps(classes: list[int]) -> None:
         borders = [chars[0].x0] + [char.x1 for char in chars]
         assert borders[0] == 0 and borders[-1] == 1
         assert borders == sorted(borders)
-        assert all(a.x1 == b.x0 for a, b in zip(chars, chars[1:]))
+        assert all(a.x1 == b.x0 for a, b in pairwise(chars))

@@ -22,10 +22,12 @@ def turned(polygon: np.ndarray, degrees: float) -> np.ndarray:
 
 RECEIPT = [quad(x, 30 * row + dy, width) for row in range(8) for x, width, dy in ((0, 180, 0), (300, 60, 4))]
 TWO_COLUMNS = [quad(100, 0, 400)] + [quad(x, 60 + 30 * row, 250) for x in (0, 300) for row in range(10)]
-FOOTED = TWO_COLUMNS + [quad(50, 400, 450)]
+FOOTED = [*TWO_COLUMNS, quad(50, 400, 450)]
 LABELS = [quad(x, 40 * row, width) for row in range(6) for x, width in ((0, 70), (200, 150))]
 THREE_COLUMNS = [quad(x, 30 * row, 220) for x in (0, 260, 520) for row in range(9)]
-TWO_THEN_ROWS = TWO_COLUMNS + [quad(x, 420 + 30 * row, w) for row in range(4) for x, w in ((0, 180), (400, 50))]
+TWO_THEN_ROWS = TWO_COLUMNS + [
+    quad(x, 420 + 30 * row, w) for row in range(4) for x, w in ((0, 180), (400, 50))
+]
 
 PAGES = [
     pytest.param(RECEIPT, id="receipt: prices follow their items"),

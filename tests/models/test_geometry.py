@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.geometry import crop_quad, fit_height, order_corners, rectify, turn
+from models.records import Line, Page
+
+angles = st.floats(-44, 44)
+sides = st.floats(5, 500)
+centers = st.floats(-1000, 1000)
+
+
+def rectangle(x: float, y: float, width: float, height: float, degrees: float) -> np.ndarray:
+    """Corners clockwise from the top left, by hand rather than through OpenCV."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
+    return (corners @ np.array([[cos, sin], [-sin, cos]]) + (x, y)).astype(np.float32)
+
+
+def signed_area(polygon: np.ndarray) -> float:
+    x, y = polygon.astype(np.float64).T
+    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+
+
+@given(centers, centers, sides, sides, angles, st.permutations(range(4)))
+def test_corners_start_at_the_top_left_whatever_their_order(
+    x: float, y: float, width: float, height: float, degrees: float, order: list[int]
+) -> None:
+    width, height = max(width, height), min(width, height)
+    polygon = rectangle(x, y, width, height, degrees)
+    np.testing.assert_array_equal(order_corners(polygon[list(order)]), polygon)
+
+
+@given(centers, centers, sides, sides, st.floats(0, 360), st.permutations(range(4)))
+def test_corners_go_clockwise_at_any_angle(
+    x: float, y: float, width: float, height: float, degrees: float, order: list[int]
+) -> None:
+    polygon = order_corners(rectangle(x, y, width, height, degrees)[list(order)])
+    assert signed_area(polygon) == pytest.approx(width * height, rel=0.01, abs=1)
+
+
+def gradient(width: int, height: int) -> np.ndarray:
+    """Each pixel says where it is: blue by x, green by y."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, :, 0] = np.arange(width)
+    image[:, :, 1] = np.arange(height)[:, None]
+    return image
+
+
+def test_an_upright_crop_is_the_page_itself() -> None:
+    image = gradient(200, 100)
+    crop = crop_quad(image, np.array([[20, 30], [120, 30], [120, 60], [20, 60]], np.float32))
+    np.testing.assert_array_equal(crop, image[30:60, 20:120])
+
+
+def test_a_tall_line_is_turned_and_its_polygon_starts_at_the_new_top_left() -> None:
+    image = gradient(200, 100)
+    polygon = np.array([[50, 10], [70, 10], [70, 90], [50, 90]], np.float32)
+    line = rectify(Page(width=200, height=100, image=image, lines=(Line(polygon, 1.0),))).lines[0]
+    assert line.crop is not None and line.crop.shape == (20, 80, 3)
+    np.testing.assert_array_equal(line.polygon[0], [70, 10])
+    corner = line.crop[0, 0]
+    assert (corner[0], corner[1]) == (69, 10)
+
+
+def test_a_reduced_image_gives_reduced_crops_and_keeps_the_pages_polygons() -> None:
+    polygon = np.array([[40, 60], [240, 60], [240, 120], [40, 120]], np.float32)
+    page = rectify(Page(width=400, height=200, image=gradient(200, 100), lines=(Line(polygon, 1.0),)))
+    assert page.image is None
+    assert page.lines[0].crop is not None and page.lines[0].crop.shape == (30, 100, 3)
+    np.testing.assert_array_equal(page.lines[0].polygon, polygon)
+
+
+def test_turning_twice_changes_nothing() -> None:
+    polygon = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
+    line = Line(polygon, 1.0, crop=gradient(9, 4))
+    once, twice = turn(line), turn(turn(line))
+    np.testing.assert_array_equal(once.polygon[0], [9, 4])
+    assert once.crop is not None and twice.crop is not None and line.crop is not None
+    np.testing.assert_array_equal(once.crop[0, 0], line.crop[3, 8])
+    np.testing.assert_array_equal(twice.crop, line.crop)
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "max_width", "width"),
+    [
+        pytest.param((96, 24), 48, 320, 192, id="enlarged"),
+        pytest.param((500, 100), 48, 320, 240, id="reduced"),
+        pytest.param((1000, 10), 48, 320, 320, id="squeezed"),
+        pytest.param((1, 1000), 48, 320, 1, id="at least one column"),
+        pytest.param((31, 10), 48, 320, 149, id="rounded up"),
+    ],
+)
+@pytest.mark.parametrize("gray", [False, True])
+def test_fit_height(size: tuple[int, int], height: int, max_width: int, width: int, gray: bool) -> None:
+    crop = np.full((size[1], size[0], 3), (10, 20, 30), np.uint8)
+    fitted = fit_height(Line(np.zeros((4, 2), np.float32), 1.0, crop=crop), height, max_width, gray)
+    assert fitted.shape == ((height, width) if gray else (height, width, 3))
+    expected = cv2.cvtColor(crop[:1, :1], cv2.COLOR_BGR2GRAY)[0, 0] if gray else crop[0, 0]
+    assert (fitted == expected).all()
+
+
+@pytest.mark.parametrize("call", [rectify, lambda page: fit_height(page.lines[0], 48, 320, False)])
+def test_pixels_that_are_gone_are_asked_for(call) -> None:  # type: ignore[no-untyped-def]
+    page = Page(uri="a.jpg", width=9, height=9, lines=(Line(np.zeros((4, 2), np.float32), 1.0),))
+    with pytest.raises(ValueError, match="rectif"):
+        call(page)
+
+
+def test_every_rectangle_of_a_grid_is_cut_where_it_stands() -> None:
+    image = gradient(250, 250)
+    for x, y in itertools.product(range(20, 200, 60), repeat=2):
+        crop = crop_quad(image, rectangle(x + 15, y + 10, 30, 20, 0))
+        assert (crop[0, 0, 0], crop[0, 0, 1]) == (x, y)
