@@ -7,10 +7,14 @@ backends:
     not_found    there is no such file
     forbidden    it may not be read or written
     not_a_file   a folder, a pipe, a device
-    too_large    larger than the caller's cap (checked before anything is downloaded)
+    too_large    larger than the caller's cap (nothing, or little more than the cap, is downloaded)
     timeout      it took longer than the deadline
     unavailable  the storage answered with errors until the last try
-    unsupported  a scheme that nothing here can read, or whose library is not installed
+    unsupported  a scheme that nothing here can read, or not in this way
+    missing_extra  a scheme whose library is not installed
+
+Credentials are found where each cloud's own tools find them. Without any, for public or emulated buckets, set
+STORAGE_EMULATOR_HOST (gs://) or PPOCR_BEAM_NO_AUTH=1 (gs://, s3://, az://) in the environment.
 
 No message holds credentials or a signed URL's query. Clients are made once a process, at the first use, and
 the cloud libraries are imported then and only then.
@@ -18,13 +22,14 @@ the cloud libraries are imported then and only then.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterator
-from types import ModuleType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from models.records import InputError
+from transforms.storage.ranges import open_ranges
 from transforms.storage.records import DEADLINE_S, Blob, Source, redacted
 
 __all__ = [
@@ -65,10 +70,16 @@ def open_file(uri: str) -> BinaryIO:
     """Opens a file for reading, seekable, without loading all of it: for archives and Parquet.
 
     Raises:
-        InputError: of a kind named above.
+        InputError: of a kind named above, here or while reading.
     """
-    file: BinaryIO = _backend(uri).open_file(uri)
-    return file
+    backend = _backend(uri)
+    if is_local(uri):
+        file: BinaryIO = backend.open_file(uri)
+        return file
+    size = backend.stat(uri).byte_size
+    if size is None:
+        raise InputError("unsupported", f"{redacted(uri)}: the server does not tell the file's size")
+    return open_ranges(functools.partial(backend.read_range, uri), size)
 
 
 def stat(uri: str) -> Source:
@@ -145,7 +156,7 @@ def scheme(uri: str) -> str:
     return match[1].lower() if match else "file"
 
 
-def _backend(uri: str) -> ModuleType:
+def _backend(uri: str) -> Any:
     name = scheme(uri)
     if name == "file":
         from transforms.storage import local
@@ -155,7 +166,11 @@ def _backend(uri: str) -> ModuleType:
         from transforms.storage import gcs
 
         return gcs
-    if name in ("s3", "s3a", "az", "abfs", "abfss", "http", "https"):
+    if name in ("http", "https"):
+        from transforms.storage import http
+
+        return http
+    if name in ("s3", "s3a", "az", "abfs", "abfss"):
         from transforms.storage import object_store
 
         return object_store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -30,6 +31,11 @@ _SECRET = re.compile(
 T = TypeVar("T")
 
 
+def anonymous() -> bool:
+    """Whether cloud storage is to be asked without credentials."""
+    return os.environ.get("PPOCR_BEAM_NO_AUTH", "") not in ("", "0")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One file, as its storage lists it.
@@ -51,6 +57,18 @@ class Blob:
 
     data: bytes
     etag: str | None = None
+
+
+def http_error(uri: str, status: int | None, reason: str) -> InputError:
+    """The error that an HTTP status means; None where there was no answer."""
+    shown, reason = redacted(uri), redacted(reason)
+    if status == 404 or status == 410:
+        return InputError("not_found", f"{shown}: there is no such file")
+    if status in (401, 403):
+        return InputError("forbidden", f"{shown}: access is refused (HTTP {status}); check the credentials")
+    if status is None or status in (408, 429) or status >= 500:
+        return InputError("unavailable", f"{shown}: the storage does not answer as it should ({reason})")
+    return InputError("unsupported", f"{shown}: the storage refuses the request (HTTP {status}, {reason})")
 
 
 def too_large(uri: str, byte_size: int, max_bytes: int) -> InputError:

@@ -1,0 +1,140 @@
+"""s3:// and az:// through obstore: one store a bucket and process, its own retries replaced by ours."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from models.records import InputError
+from transforms.storage.records import (
+    DEADLINE_S,
+    Blob,
+    Source,
+    anonymous,
+    http_error,
+    redacted,
+    retry,
+    too_large,
+)
+
+_CONNECT_S = 10
+_TRY_S = 60
+"""Seconds that one request may take, body included."""
+
+T = TypeVar("T")
+
+
+def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blob:
+    """Reads a whole file; see `transforms.storage.read`."""
+
+    def attempt(store: Any, key: str) -> Blob:
+        answer = _obstore().get(store, key)
+        size = answer.meta["size"]
+        if max_bytes is not None and size > max_bytes:
+            raise too_large(uri, size, max_bytes)
+        return Blob(bytes(answer.bytes()), answer.meta.get("e_tag"))
+
+    return _call(uri, attempt, deadline_s)
+
+
+def read_range(uri: str, start: int, end: int) -> bytes:
+    """Reads the bytes from `start` up to before `end`."""
+    return _call(uri, lambda store, key: bytes(_obstore().get_range(store, key, start=start, end=end)))
+
+
+def stat(uri: str) -> Source:
+    """Returns a file's etag and size; see `transforms.storage.stat`."""
+
+    def attempt(store: Any, key: str) -> Source:
+        meta = _obstore().head(store, key)
+        return Source(uri, meta.get("e_tag"), meta["size"])
+
+    return _call(uri, attempt)
+
+
+def list_files(uri: str) -> Iterator[Source]:
+    """Yields the files below a prefix, a folder's name ending in `/`; see `transforms.storage.list_files`."""
+    root, prefix = _split(uri)
+    try:
+        for chunk in _obstore().list(_store(root), prefix=prefix.rstrip("/") or None, chunk_size=1000):
+            for meta in chunk:
+                yield Source(f"{root}/{meta['path']}", meta.get("e_tag"), meta["size"])
+    except Exception as error:
+        raise _input_error(uri, error) from error
+
+
+def write_atomic(uri: str, data: bytes) -> None:
+    """Puts a file; see `transforms.storage.write_atomic`."""
+    _call(uri, lambda store, key: _obstore().put(store, key, data))
+
+
+def delete(uri: str) -> None:
+    """Deletes a file; see `transforms.storage.delete`."""
+    try:
+        _call(uri, lambda store, key: _obstore().delete(store, key))
+    except InputError as error:
+        if error.kind != "not_found":
+            raise
+
+
+def _call(uri: str, attempt: Callable[[Any, str], T], deadline_s: float = DEADLINE_S) -> T:
+    root, key = _split(uri)
+    if not key:
+        raise InputError("not_a_file", f"{uri}: is a bucket")
+
+    def translated(left: float) -> T:
+        try:
+            return attempt(_store(root), key)
+        except Exception as error:
+            raise _input_error(uri, error) from error
+
+    return retry(translated, deadline_s)
+
+
+def _input_error(uri: str, error: Exception) -> InputError:
+    from obstore import exceptions
+
+    reason = str(error).split("\n")[0]
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, exceptions.NotFoundError | FileNotFoundError):
+        return http_error(uri, 404, reason)
+    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return http_error(uri, 403, reason)
+    if isinstance(error, exceptions.InvalidPathError | exceptions.NotSupportedError | ValueError):
+        return InputError("unsupported", f"{redacted(uri)}: cannot be a file here ({redacted(reason)})")
+    if "timed out" in str(error) or "timeout" in str(error).lower():
+        return InputError("timeout", f"{redacted(uri)}: the storage did not answer in time")
+    return http_error(uri, None, reason)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    return f"{scheme}://{bucket}", key
+
+
+def _obstore() -> Any:
+    try:
+        import obstore
+    except ImportError as error:
+        raise InputError("missing_extra", "s3:// and az:// need obstore: pip install obstore") from error
+    return obstore
+
+
+@functools.cache
+def _store(root: str) -> Any:
+    from obstore.store import from_url
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "") + os.environ.get("AZURE_STORAGE_ENDPOINT", "")
+    client = {
+        "connect_timeout": f"{_CONNECT_S}s",
+        "timeout": f"{_TRY_S}s",
+        "allow_http": endpoint.startswith("http://"),
+    }
+    options: dict[str, Any] = {"client_options": client, "retry_config": {"max_retries": 0}}
+    if anonymous():
+        options["skip_signature"] = True
+    return from_url(root, **options)
