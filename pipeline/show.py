@@ -1,0 +1,95 @@
+"""`python -m pipeline.show OUT`: the first lines of what was read, and a picture of one page to look at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+
+from models.annotate import overlay
+from models.decoding import decode
+from models.records import Image, Line, Page, UsageError
+from transforms import storage
+
+LINES = 8
+"""Lines of text to print."""
+
+PICTURE = "overlay.png"
+_COLUMNS = ["uri", "page", "width", "height", "lines"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints what there is to see in the folder named; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) != 1:
+        print("usage: python -m pipeline.show OUT", file=sys.stderr)
+        return 2
+    try:
+        show(Path(arguments[0]))
+    except UsageError as error:
+        print(f"pipeline.show: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def show(output: Path) -> None:
+    """Prints the first lines of the first page that has any, and draws that page beside `output`'s rows.
+
+    Raises:
+        UsageError: there are no rows in `output`.
+    """
+    rows = read_pages(output)
+    print(f"\nRows:     {output / 'pages'}/*.parquet, {len(rows)} pages")
+    row = next((row for row in rows if row["lines"] and "#" not in row["uri"]), None)
+    if row is None:
+        print("No page with text.")
+        return
+    picture = output / PICTURE
+    cv2.imwrite(str(picture), overlay(to_page(row), _pixels(row)))
+    print(f"Picture:  {picture}, of {row['uri']}")
+    print("It says:  " + "\n          ".join(line["text"] for line in row["lines"][:LINES]))
+
+
+def read_pages(output: Path) -> list[dict[str, Any]]:
+    """The rows of pages/ in the order of the inputs' names.
+
+    Raises:
+        UsageError: there are none.
+    """
+    files = sorted((output / "pages").glob("*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file, columns=_COLUMNS).to_pylist()]
+    if not rows:
+        raise UsageError(f"{output}/pages has no rows; is {output} what a job wrote with --output?")
+    return sorted(rows, key=lambda row: (row["uri"], row["page"]))
+
+
+def to_page(row: dict[str, Any]) -> Page:
+    """A row of pages/ as the page that it was."""
+    lines = tuple(
+        Line(
+            polygon=np.array([(corner["x"], corner["y"]) for corner in line["polygon"]], np.float32),
+            detection_score=line["detection_score"],
+            text=line["text"],
+            confidence=line["confidence"],
+            needs_review=line["needs_review"],
+        )
+        for line in row["lines"]
+    )
+    return Page(uri=row["uri"], index=row["page"], width=row["width"], height=row["height"], lines=lines)
+
+
+def _pixels(row: dict[str, Any]) -> Image:
+    pages = decode(storage.read(row["uri"]).data)
+    image = next(page.image for page in pages if page.index == row["page"])
+    if image is None:
+        raise AssertionError("decoding always gives pixels")
+    return image
+
+
+if __name__ == "__main__":
+    sys.exit(main())
