@@ -89,12 +89,15 @@ class RecognitionSpec(ModelFile):
         widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last
             one.
         charset: the characters, in the order of the classes.
+        margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
+            better with some air around the letters than polygons that fit tightly leave.
     """
 
     height: int = 48
     output: Literal["probabilities", "decision"] = "probabilities"
     widths: tuple[int, ...] = ()
     charset: tuple[str, ...] = ()
+    margin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

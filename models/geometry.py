@@ -30,11 +30,15 @@ def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
     return np.array([left[0], right[0], right[1], left[1]], np.float32)
 
 
-def rectify(page: Page) -> Page:
+def rectify(page: Page, margin: float = 0.0) -> Page:
     """Cuts each line out of the page and drops the page's pixels.
 
     A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then
     starts at the corner that has become the top left.
+
+    Args:
+        page: has an image.
+        margin: part of a polygon's shorter side by which its crop reaches beyond it on every side.
 
     Raises:
         ValueError: the page has no image.
@@ -43,14 +47,25 @@ def rectify(page: Page) -> Page:
         raise ValueError(f"page {page.index} of {page.uri!r} has no image: it was rectified before")
     image = page.image
     to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
-    return replace(page, image=None, lines=tuple(_cut(line, image, to_image) for line in page.lines))
+    return replace(page, image=None, lines=tuple(_cut(line, image, to_image, margin) for line in page.lines))
 
 
-def _cut(line: Line, image: Image, to_image: npt.NDArray[np.float32]) -> Line:
-    crop = crop_quad(image, line.polygon * to_image)
+def _cut(line: Line, image: Image, to_image: npt.NDArray[np.float32], margin: float) -> Line:
+    crop = crop_quad(image, grow(line.polygon, margin) * to_image)
     if crop.shape[0] >= TALL * crop.shape[1]:
         return replace(line, crop=np.rot90(crop), polygon=np.roll(line.polygon, -1, axis=0))
     return replace(line, crop=crop)
+
+
+def grow(polygon: Quad, margin: float) -> Quad:
+    """Moves each side of a rectangle out by a part of its shorter side."""
+    across, down = polygon[1] - polygon[0], polygon[3] - polygon[0]
+    width, height = max(float(np.hypot(*across)), 1e-6), max(float(np.hypot(*down)), 1e-6)
+    distance = margin * min(width, height)
+    across, down = across * (distance / width), down * (distance / height)
+    return (polygon + np.stack([-across - down, across - down, across + down, down - across])).astype(
+        np.float32
+    )
 
 
 def crop_quad(image: Image, polygon: Quad) -> Image:

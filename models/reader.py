@@ -91,9 +91,10 @@ class Reader:
 
     def __init__(self, bundle: Bundle, options: ReadOptions = ReadOptions()) -> None:
         self.options = options
+        margin = bundle.manifest.recognition.margin
         self._stages = (
             detector(bundle, options),
-            lambda pages: [rectify(page) for page in pages],
+            lambda pages: [rectify(page, margin) for page in pages],
             direction_classifier(bundle, options),
             recognizer(bundle, options),
         )

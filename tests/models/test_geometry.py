@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.geometry import crop_quad, fit_height, order_corners, rectify, turn
+from models.geometry import crop_quad, fit_height, grow, order_corners, rectify, turn
 from models.records import Line, Page
 
 angles = st.floats(-44, 44)
@@ -44,6 +44,16 @@ def test_corners_go_clockwise_at_any_angle(
 ) -> None:
     polygon = order_corners(rectangle(x, y, width, height, degrees)[list(order)])
     assert signed_area(polygon) == pytest.approx(width * height, rel=0.01, abs=1)
+
+
+@given(centers, centers, sides, sides, st.floats(0, 360), st.floats(0, 1))
+def test_growing_moves_every_side_out(
+    x: float, y: float, width: float, height: float, degrees: float, margin: float
+) -> None:
+    polygon = rectangle(x, y, width, height, degrees)
+    more = 2 * margin * min(width, height)
+    expected = rectangle(x, y, width + more, height + more, degrees)
+    np.testing.assert_allclose(grow(polygon, margin), expected, rtol=1e-4, atol=0.01)
 
 
 def gradient(width: int, height: int) -> np.ndarray:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.bundle import list_bundles, load_bundle, parse_manifest, verify
+from models.reader import Reader
+from models.records import UsageError
+from tests.builders import tiny_bundle
+
+
+def edited(folder: Path, **changes: object) -> bytes:
+    """The manifest in a folder with `section__key` values replaced."""
+    raw = json.loads((folder / "manifest.json").read_bytes())
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        if key:
+            raw[section][key] = value
+        else:
+            raw[section] = value
+    return json.dumps(raw).encode()
+
+
+def test_a_bundle_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    written = tiny_bundle(tmp_path / "b")
+    assert load_bundle(tmp_path / "b") == written
+
+
+def test_the_id_follows_the_manifest(tmp_path: Path) -> None:
+    one, same = tiny_bundle(tmp_path / "a"), tiny_bundle(tmp_path / "b")
+    other = tiny_bundle(tmp_path / "c", name="other")
+    assert one.id == same.id
+    assert one.id != other.id
+
+
+@pytest.mark.parametrize("file", ["detection.onnx", "direction.onnx", "recognition.onnx"])
+def test_a_tampered_file_is_refused_by_name(tmp_path: Path, file: str) -> None:
+    tiny_bundle(tmp_path)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(UsageError, match=f"{file} is not the file that the manifest names"):
+        load_bundle(tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path)
+    (tmp_path / "direction.onnx").unlink()
+    with pytest.raises(UsageError, match=r"direction\.onnx is missing"):
+        load_bundle(tmp_path)
+
+
+def test_every_problem_is_listed(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    (tmp_path / "direction.onnx").unlink()
+    (tmp_path / "detection.onnx").write_bytes(b"")
+    assert len(verify(bundle)) == 2
+
+
+def test_a_model_that_is_none_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path)
+    (tmp_path / "detection.onnx").write_bytes(b"not a model")
+    with pytest.raises(UsageError, match=r"detection\.onnx cannot be loaded"):
+        Reader(load_bundle(tmp_path, check=False))
+
+
+def test_an_unknown_bundle_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(UsageError, match=r"'nowhere': no manifest\.json there.*ppocrv6-small"):
+        load_bundle("nowhere")
+
+
+def test_built_in_bundles_have_manifests_that_parse() -> None:
+    assert list_bundles()
+    for name, folder in list_bundles().items():
+        manifest = parse_manifest((folder / "manifest.json").read_bytes(), name)
+        assert manifest.name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"format": 99}, "format is 99", id="a later format"),
+        pytest.param({"format": None}, "format is None", id="no format"),
+        pytest.param({"surprise": 1}, "unknown key 'surprise'", id="unknown key"),
+        pytest.param({"detection__surprise": 1}, "unknown key 'surprise'", id="unknown key of a model"),
+        pytest.param({"detection": None}, "not a bundle's manifest", id="a model that is null"),
+        pytest.param({"detection__color": "cmyk"}, "color 'cmyk'", id="unknown colours"),
+        pytest.param(
+            {"detection__mean": [0.5, 0.5]}, "needs 1 values of mean", id="mean of too many channels"
+        ),
+        pytest.param({"detection__file": "../x.onnx"}, "inside the bundle", id="file outside the bundle"),
+        pytest.param({"detection__file": "/x.onnx"}, "inside the bundle", id="absolute file"),
+        pytest.param({"detection__limit_side": "middle"}, "limit_side is 'middle'", id="unknown policy"),
+        pytest.param({"recognition__charset": []}, "charset", id="no charset"),
+        pytest.param({"recognition__charset": ["a", ""]}, "charset", id="an empty character"),
+        pytest.param({"recognition__widths": []}, "widths", id="no widths"),
+        pytest.param({"recognition__widths": [320, 160]}, "ascending", id="widths out of order"),
+        pytest.param({"recognition__output": "logits"}, "output is 'logits'", id="unknown output"),
+        pytest.param({"package": "no_such_package_here"}, "not installed; pip install", id="package missing"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    tiny_bundle(tmp_path)
+    (tmp_path / "manifest.json").write_bytes(edited(tmp_path, **changes))
+    with pytest.raises(UsageError, match=message):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+def test_what_is_no_manifest_is_refused(data: bytes) -> None:
+    with pytest.raises(UsageError, match=r"here\.json"):
+        parse_manifest(data, "here.json")

@@ -1,0 +1,201 @@
+"""The stages together, on the tiny bundle: it reads bars of ink, so what is right is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+
+import cv2
+import numpy as np
+import pytest
+
+from models.annotate import CERTAIN, REVIEW, overlay
+from models.bundle import Bundle
+from models.direction import SAMPLE, DirectionClassifier
+from models.geometry import rectify
+from models.reader import Reader, ReadOptions, finish, recognizer
+from models.records import Line, Page
+from tests.builders import page_image, tiny_bundle
+
+LINES = ["aabd", "dcba", "bdbd"]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_bundle(tmp_path_factory.mktemp("tiny"))
+
+
+def read(bundle: Bundle, lines: list[str], **options: object) -> Page:
+    return Reader(bundle, ReadOptions(**options)).read(page_image(lines))  # type: ignore[arg-type]
+
+
+def test_reads_what_is_there(bundle: Bundle) -> None:
+    page = read(bundle, LINES)
+    for line, drawn in zip(page.lines, LINES, strict=True):
+        assert holds_in_order(line.text, drawn)
+    assert page.image is None and all(line.crop is None and line.chars is None for line in page.lines)
+
+
+def holds_in_order(text: str, drawn: str) -> bool:
+    """Whether the text has the drawn characters in their order; borders of ink add others."""
+    rest = iter(text)
+    return all(char in rest for char, _ in groupby(drawn))
+
+
+def test_a_blank_page_has_no_lines(bundle: Bundle) -> None:
+    page = Reader(bundle).read(np.full((100, 80, 3), 255, np.uint8))
+    assert (page.width, page.height, page.lines, page.text) == (80, 100, (), "")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
+def test_pages_of_any_shape(bundle: Bundle, size: tuple[int, int]) -> None:
+    assert Reader(bundle).read(np.zeros((*size, 3), np.uint8)).lines == ()
+
+
+def test_reads_encoded_bytes(bundle: Bundle) -> None:
+    data = cv2.imencode(".png", page_image(LINES))[1].tobytes()
+    (page,) = Reader(bundle).read_bytes(data)
+    assert page.text == read(bundle, LINES).text
+
+
+def test_a_page_lying_on_its_side_reads_the_same(bundle: Bundle) -> None:
+    turned = np.ascontiguousarray(np.rot90(page_image(LINES), -1))
+    page = Reader(bundle).read(turned)
+    assert page.text == read(bundle, LINES).text
+    for line in page.lines:
+        assert line.polygon[0, 0] > line.polygon[3, 0]  # the text's top is the page's right
+
+
+def test_chars_say_where_they_stand(bundle: Bundle) -> None:
+    (line,) = read(bundle, ["abcd"], chars=True).lines
+    assert line.chars is not None
+    assert "".join(char.text for char in line.chars) == line.text
+    centers = {char.text: (char.x0 + char.x1) / 2 for char in reversed(line.chars)}
+    assert [centers[char] for char in "abcd"] == pytest.approx([0.17, 0.38, 0.6, 0.83], abs=0.15)
+    assert line.weakest == pytest.approx(min(char.confidence for char in line.chars))
+    assert line.confidence == pytest.approx(np.mean([char.confidence for char in line.chars]))
+
+
+def test_a_page_reads_the_same_alone_and_among_others(bundle: Bundle) -> None:
+    stage = recognizer(bundle, ReadOptions())
+    reader = Reader(bundle)
+    images = [page_image(["ab" * n, "dc" * n]) for n in (1, 2, 3)]
+    pages = [rectify(detected) for image in images for detected in reader._stages[0]([_page(image)])]
+    together = stage(pages)
+    for page, expected in zip(pages, together, strict=True):
+        (alone,) = stage([page])
+        assert [line.text for line in alone.lines] == [line.text for line in expected.lines]
+        for one, other in zip(alone.lines, expected.lines, strict=True):
+            assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+def _page(image: np.ndarray) -> Page:
+    return Page(width=image.shape[1], height=image.shape[0], image=image)
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        pytest.param({"detection_limit": 64}, "limit", id="detection_limit"),
+        pytest.param({"box_threshold": 0.9}, "box_threshold", id="box_threshold"),
+        pytest.param({"unclip_ratio": 2.0}, "unclip_ratio", id="unclip_ratio"),
+    ],
+)
+def test_detection_values_can_be_asked_for(bundle: Bundle, options: dict[str, float], changed: str) -> None:
+    spec = bundle.manifest.detection
+    asked = ReadOptions(**options).detection(spec)  # type: ignore[arg-type]
+    assert getattr(asked, changed) == next(iter(options.values()))
+    assert replace(asked, **{changed: getattr(spec, changed)}) == spec
+
+
+def line(text: str, y: float = 0, confidence: float = 0.9, weakest: float = 0.9) -> Line:
+    polygon = np.array([[0, y], [50, y], [50, y + 9], [0, y + 9]], np.float32)
+    return Line(polygon, 1.0, text=text, confidence=confidence, weakest=weakest)
+
+
+def test_finish_drops_and_orders_and_marks() -> None:
+    lines = (
+        line("third", 60, weakest=0.3),
+        line("first", 0),
+        line("", 10),
+        line(" ", 20),
+        line("weak", 30, 0.2),
+    )
+    page = finish(
+        Page(width=99, height=99, lines=lines), ReadOptions(min_confidence=0.5, review_threshold=0.4)
+    )
+    assert page.text == "first\nthird"
+    assert [line.needs_review for line in page.lines] == [False, True]
+
+
+class FakeSession:
+    """Calls a crop upside down where its top left pixel is dark."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def run(self, tensor: np.ndarray) -> list[np.ndarray]:
+        self.asked += len(tensor)
+        upside_down = (tensor[:, 0, 0, 0] < 0).astype(np.float32) * 0.98 + 0.01
+        return [np.stack([1 - upside_down, upside_down], axis=1)]
+
+
+def classified(bundle: Bundle, mode: str, flipped: list[bool]) -> tuple[Page, int]:
+    session = FakeSession()
+    crop = np.full((10, 80, 3), 255, np.uint8)
+    crop[:, :8] = 0
+    lines = []
+    for i, flip in enumerate(flipped):
+        longer = np.pad(crop, ((0, 0), (0, len(flipped) - i), (0, 0)), constant_values=255)
+        seen = longer if flip else np.ascontiguousarray(longer[::-1, ::-1])
+        lines.append(replace(line(str(i), 20 * i), crop=seen))
+    stage = DirectionClassifier(bundle.manifest.direction, session, mode)  # type: ignore[arg-type]
+    (page,) = stage([Page(width=99, height=999, lines=tuple(lines))])
+    return page, session.asked
+
+
+@pytest.mark.parametrize(
+    ("mode", "flipped", "asked"),
+    [
+        pytest.param("off", [True] * 9, 0, id="off asks none"),
+        pytest.param("all", [False] * 9, 9, id="all asks all"),
+        pytest.param("sample", [False] * 9, SAMPLE, id="sample asks a few of an upright page"),
+        pytest.param("sample", [True] * 9, 9, id="and all where the few are upside down"),
+        pytest.param("sample", [True] + [False] * 8, 9, id="and where they disagree"),
+        pytest.param("sample", [True, False], 2, id="fewer lines than the sample"),
+        pytest.param("sample", [], 0, id="no lines"),
+    ],
+)
+def test_direction(bundle: Bundle, mode: str, flipped: list[bool], asked: int) -> None:
+    page, count = classified(bundle, mode, flipped)
+    assert count == asked
+    if mode == "off":
+        assert all(line.direction == 0 and line.direction_confidence is None for line in page.lines)
+        return
+    assert [line.direction for line in page.lines] == [180 if flip else 0 for flip in flipped]
+    for i, found in enumerate(page.lines):
+        assert found.crop is not None and found.crop[0, 0, 0] == 255
+        start = [50, 20 * i + 9] if flipped[i] else [0, 20 * i]
+        np.testing.assert_array_equal(found.polygon[0], start)
+
+
+def test_a_line_that_is_not_surely_upside_down_stays(bundle: Bundle) -> None:
+    stage = DirectionClassifier(replace(bundle.manifest.direction, threshold=0.995), FakeSession(), "all")  # type: ignore[arg-type]
+    crop = np.zeros((10, 80, 3), np.uint8)
+    (page,) = stage([Page(width=99, height=99, lines=(replace(line("x"), crop=crop),))])
+    assert page.lines[0].direction == 0
+    assert page.lines[0].direction_confidence == pytest.approx(0.01)
+
+
+def test_the_overlay_shows_the_page_and_its_text() -> None:
+    image = np.full((100, 120, 3), 255, np.uint8)
+    large = np.array([[10, 10], [110, 10], [110, 50], [10, 50]], np.float32)
+    fine = replace(line("II"), polygon=large)
+    lines = (fine, replace(fine, polygon=large + np.float32([0, 45]), needs_review=True))
+    picture = overlay(Page(width=120, height=100, lines=lines), image)
+    assert picture.shape == (100, 240, 3)
+    left, right = picture[:, :120], picture[:, 120:]
+    for color in (CERTAIN, REVIEW):
+        bgr = color[::-1]
+        assert (left == bgr).all(axis=2).any()
+        assert (right == bgr).all(axis=2).any()
