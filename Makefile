@@ -1,7 +1,7 @@
 # The project's verbs. `make help` lists them; CI and CONTRIBUTING.md use the same ones.
 SHELL := /bin/sh
 BIN := .venv/bin
-EXTRAS := ppocrv6,pdf,gcp,training,dev
+EXTRAS := ppocrv6,pdf,heic,gcp,training,dev
 IMAGES ?= samples
 
 .DEFAULT_GOAL := help

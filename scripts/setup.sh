@@ -14,7 +14,7 @@ stamp="$venv/.installed"  # one line for each set of extras: the digest of what 
 log="$venv/install.log"
 
 fail() {
-    echo "${0##*/}: $*" >&2
+    echo "setup: $*" >&2
     exit 1
 }
 
@@ -37,7 +37,7 @@ find_python() {
     done
     found=$(python3 --version 2>/dev/null || echo "none")
     fail "needs Python 3.10 to 3.13, found: $found. Install one (Debian, Ubuntu: sudo apt install python3 python3-venv;" \
-        "macOS: brew install python@3.13) or name it: PYTHON=/path/to/python $0"
+        "macOS: brew install python@3.13), or name one: PYTHON=/path/to/python"
 }
 
 make_venv() {
