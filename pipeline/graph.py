@@ -54,7 +54,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "Deal" >> beam.Reshuffle()
         | "ReadPages" >> ReadPages(read.limits)
         | "Detect" >> Detect(options.bundle, read, options.detection_batch)
-        | "Rectify" >> Rectify()
+        | "Rectify" >> Rectify(options.bundle)
         | "ClassifyDirection" >> ClassifyDirection(options.bundle, read, options.recognition_batch)
         | "Recognize" >> Recognize(options.bundle, read, options.recognition_batch)
         | "Count" >> beam.Map(_count).with_output_types(Element)
