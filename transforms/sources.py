@@ -151,7 +151,7 @@ def _folder(folder: str) -> Iterator[Source]:
     if others:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         number = sum(others.values())
-        _log.warning("%s: left out %d files that are no images (%s)", folder, number, kinds)
+        _log.info("%s: left out %d files that are no images (%s)", folder, number, kinds)
 
 
 def _below(folder: str, uri: str) -> str:
