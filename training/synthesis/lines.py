@@ -296,6 +296,7 @@ def laser(mask: Mask, rng: Random, color: bool) -> Image:
 
 def thermal(mask: Mask, rng: Random, color: bool) -> Image:
     """A receipt: thin or fat gray print, faded in patches and bands, with dropped dots."""
+    whole = mask
     if rng.random() < 0.6:
         mask = looks.spread(mask, rng, rng.uniform(-0.8, 0.8))
     if rng.random() < 0.5:
@@ -304,12 +305,12 @@ def thermal(mask: Mask, rng: Random, color: bool) -> Image:
         mask = looks.fade(mask, rng, rng.uniform(0.15, 0.5), rng.choice((1, 3, 9, 30)))
     if rng.random() < 0.3:
         mask = looks.speckle(mask, rng, rng.uniform(0.005, 0.1), rng.uniform(0, 0.003))
-    return _finish(_inked(mask, rng, color, (190, 255), (20, 160), 8), rng)
+    return _finish(_inked(looks.legible(whole, mask), rng, color, (190, 255), (20, 160), 8), rng)
 
 
 def dot_matrix(mask: Mask, rng: Random, color: bool) -> Image:
     """An impact printer's dots, sharp or run together."""
-    mask = looks.dots(mask, rng, mask.shape[0] / rng.uniform(10, 20))
+    mask = looks.legible(mask, looks.dots(mask, rng, mask.shape[0] / rng.uniform(10, 20)))
     if rng.random() < 0.7:
         mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 1.2))
     if rng.random() < 0.5:
@@ -334,7 +335,9 @@ def fax(mask: Mask, rng: Random, color: bool) -> Image:
     """A fax or an old copy: two levels, coarse, bled or broken, with pepper and salt."""
     if rng.random() < 0.5:
         mask = looks.coarsen(mask, rng, rng.uniform(1.0, 2.0))
-    mask = looks.binarise(mask, rng, rng.choice((0.0, 0.6, 1.0, 1.5)), rng.uniform(5, 60))
+    mask = looks.legible(
+        mask, looks.binarise(mask, rng, rng.choice((0.0, 0.6, 1.0, 1.5)), rng.uniform(5, 60))
+    )
     mask = looks.speckle(
         mask, rng, rng.choice((0, rng.uniform(0.002, 0.08))), rng.choice((0, rng.uniform(0.0005, 0.02)))
     )

@@ -47,6 +47,13 @@ def fade(mask: Mask, rng: Random, strength: float, grain: float) -> Mask:
     return np.asarray(mask * weight, np.uint8)
 
 
+def legible(before: Mask, after: Mask) -> Mask:
+    """`after`, or halfway back to `before` where hardly anything is left of thin strokes."""
+    if int(after.sum(dtype=np.int64)) * 10 > int(before.sum(dtype=np.int64)) * 4:
+        return after
+    return cv2.addWeighted(before, 0.6, after, 0.4, 0)
+
+
 def speckle(mask: Mask, rng: Random, holes: float, specks: float) -> Mask:
     """White holes in the ink and black specks beside it, each a fraction of the pixels."""
     noise = field(rng, *mask.shape, grain=rng.choice((0, 0, 1)))
@@ -83,7 +90,7 @@ def dots(mask: Mask, rng: Random, pitch: float) -> Mask:
     height, width = mask.shape
     columns = max(1, round(width / pitch * rng.choice((1.0, 1.0, 1.3))))
     grid = cv2.resize(mask, (columns, max(1, round(height / pitch))), interpolation=cv2.INTER_AREA)
-    printed = np.asarray((grid > rng.randint(70, 120)) * 255, np.uint8)
+    printed = np.asarray((grid > rng.randint(40, 85)) * 255, np.uint8)
     fine = 4
     disc = np.zeros((fine, fine), np.uint8)
     disc[:, :] = 255

@@ -11,52 +11,28 @@ from functools import lru_cache
 from random import Random
 from string import capwords
 
+from training.synthesis.vocabulary import (
+    COARSE_STEMS,
+    COMPANY_FORMS,
+    CURRENCIES,
+    DAYS,
+    FIRST_NAMES,
+    LAST_NAMES,
+    MARKS,
+    MONTHS,
+    PHRASES,
+    PLACES,
+    SIGNS,
+    STREETS,
+    UNITS,
+)
+
 LANGUAGES = {"en": 62, "fr": 13, "de": 13, "es": 7, "it": 5}
 """Languages of the word lists, with their weights."""
 
 MAX_CHARS = 92
 _WORDS_PER_LANGUAGE = 30_000
-_CURRENCIES = ("$", "€", "£", "RM", "USD", "EUR", "CHF", "US$", "¥", "S$", "Rs.", "CAD", "")
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "January", "February", "March", "April", "June", "July", "August", "September", "October", "November", "December", "janvier", "février", "mars", "avril", "août", "décembre", "Januar", "März", "Mai", "Juni", "Oktober", "Dezember", "enero", "agosto", "dicembre", "luglio"]
-_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "lundi", "mardi", "Freitag"]
-_UNITS = (
-    ["kg", "g", "mg", "ml", "L", "cl", "cm", "mm", "m", "km", "pcs", "pc", "pkt", "box", "btl", "EA", "x", "oz", "lb", "ft", "in", "kWh", "V", "W", "Hz", "MB", "GB", "%", "°C", "°F", "m²", "m³", "µm"]
-)
-_FIRST = ["James", "Mary", "John", "Linda", "Robert", "Susan", "David", "Karen", "Peter", "Anna", "Thomas", "Julia", "Michel", "Sophie", "Jean", "Marie", "Hans", "Ursula", "Jürgen", "José", "María", "Ahmad", "Siti", "Wei", "Ling", "Kumar", "Priya", "Carlos", "Lucía", "Paolo", "Giulia", "René", "Chloé", "François", "Zoë", "Björn", "Łukasz", "Ali", "Fatima", "Kenji", "Yuki", "Elena", "Ivan", "Olga", "Noor", "Tan", "Lim", "Wong", "Lee", "Goh"]
-_LAST = ["Smith", "Johnson", "Brown", "Miller", "Davis", "Wilson", "Taylor", "Clark", "Lewis", "Walker", "Hall", "Young", "King", "Wright", "Hill", "Scott", "Green", "Adams", "Baker", "Müller", "Schmidt", "Weber", "Fischer", "Schröder", "Groß", "Dupont", "Lefèvre", "Moreau", "Girard", "García", "Martínez", "Rossi", "Bianchi", "Singh", "Abdullah", "Rahman", "Ismail", "Chong", "Nguyen", "Kim", "Park", "Novák", "Kowalski", "O'Brien", "McDonald", "Van", "Dyke"]
-_PLACES = ["London", "Paris", "Berlin", "New", "York", "Chicago", "Boston", "Richmond", "Kuala", "Lumpur", "Johor", "Bahru", "Selangor", "Petaling", "Jaya", "Shah", "Alam", "Penang", "Ipoh", "Melaka", "Singapore", "München", "Köln", "Zürich", "Genève", "Lyon", "Marseille", "Madrid", "Roma", "Milano", "Wien", "Bruxelles", "Québec", "Toronto", "Sydney", "Dallas", "Durham", "Greensboro", "Winston-Salem", "Louisville", "Washington"]
-_STREETS = (
-    (
-        "Street St. Road Rd Avenue Ave. Lane Drive Blvd Square Park Way Court rue de la|Jalan |Lorong |Taman |Lot |-Straße|"
-        "weg|platz|Plaza|Via "
-    )
-    .replace("|", " ")
-    .split()
-)
-_COMPANY = ["Ltd", "Ltd.", "Inc.", "Inc", "Corp.", "Corporation", "LLC", "GmbH", "AG", "S.A.", "SARL", "SDN", "BHD", "Sdn.", "Bhd.", "ENTERPRISE", "TRADING", "&", "Co.", "&", "Sons", "Company", "Group", "Holdings", "Stores", "Supermarket", "RESTAURANT", "CAFE", "Hardware", "Pharmacy", "Services", "International"]
-_MARKS = ["***", "[X]", "[", "]", "[x]", "(a)", "(b)", "(1)", "(i)", "(ii)", "1.", "2.", "3)", "A.", "B.", "•", "-", "–", "*", "#", "##", ">>", "<<", "->", "=", "==", "---", "...", "…", "/", "|", ":", ";", "!", "?", "&", "@", "%", "+", "(", ")", "{}", "<>", "~", "^", "_", "__", "N/A", "n/a", "-", "/", "//", "1/2", "½", "§", "¶", "©", "®", "™", "°C", "✓", "X"]
-PHRASES = ["Date", "Name", "Address", "City", "State", "Zip Code", "Phone", "Telephone", "Tel", "Fax", "Fax No.", "To", "From", "CC", "Subject", "Re", "Attn", "Signature", "Signed", "Title", "Company", "Department", "Division", "Position", "Name of account", "Brand(s)", "Account No.", "Account Number", "Invoice No", "Invoice #", "Invoice Date", "Due Date", "Order No.", "P.O. Number", "Reference", "Ref. No.", "Quantity", "Qty", "Description", "Unit Price", "U/Price", "S/Price", "Amount", "Amount (RM)", "Amt", "Total", "Sub Total", "Subtotal", "Grand Total", "Total Due", "Balance", "Balance Due", "Discount", "Tax", "VAT", "TVA", "MwSt.", "GST", "GST 6%", "GST ID", "GST Reg No", "Tax Invoice", "Simplified Tax Invoice", "Receipt", "Receipt No", "Cash", "Change", "Cash Received", "Change Due", "Rounding", "Rounding Adj.", "Rounding Adjustment", "Total Sales (Inclusive of GST)", "Total Sales (Excluding GST)", "Total Qty", "Item", "Item(s)", "Code", "Tax Code", "Tax Amount", "GST Summary", "Cashier", "Counter", "Terminal", "Table No.", "Member", "Points", "Card No.", "Approval Code", "Visa", "Mastercard", "Debit Card", "Credit Card", "Payment Mode", "Paid", "Unpaid", "Thank you", "Thank You. Please Come Again", "THANK YOU!", "Goods sold are not returnable", "Goods sold are not refundable or exchangeable", "Please keep this receipt", "Exchange are allowed within 7 days with receipt", "Terms and Conditions", "Terms", "Conditions", "Page", "Page 1 of 3", "Confidential", "Privileged and Confidential", "Draft", "Final", "Approved", "Approved by", "Prepared by", "Reviewed by", "Checked by", "Requested by", "Received", "Remarks", "Comments", "Notes", "Instructions", "Summary", "Introduction", "Conclusion", "References", "Abstract", "Table 1", "Figure 2", "Appendix A", "Purpose", "Objective", "Background", "Project", "Project No.", "Project Title", "Budget", "Estimated Cost", "Actual Cost", "Start Date", "End Date", "Completion Date", "Effective Date", "Expiration Date", "Date of Birth", "Age", "Sex", "Male", "Female", "Marital Status", "Nationality", "Occupation", "Employer", "Social Security No.", "Passport No.", "Driver's License", "E-mail", "Email Address", "Website", "Yes", "No", "Yes / No", "Other", "Other (specify)", "If yes, please explain", "Please print", "Please check one", "Check here", "For office use only", "OFFICE USE ONLY", "Do not write below this line", "Sample", "Sample No.", "Test", "Test Date", "Test Method", "Result", "Results", "Report", "Report No.", "Laboratory", "Method", "Material", "Product", "Product Name", "Model", "Serial No.", "Size", "Color", "Weight", "Volume", "Length", "Width", "Height", "Temperature", "Pressure", "Market", "Market Share", "Region", "District", "Territory", "Retail", "Wholesale", "Store Name", "Chain", "Number of Stores", "No. of Stores", "Type of Promotion", "Promotion", "Advertising", "Media", "Circulation", "Space", "Insertion Date", "Issue Date", "Rate", "Cost", "Price", "Net", "Gross", "Number of pages including this page", "Number of pages (including cover)", "Facsimile", "FAX TRANSMITTAL", "TELECOPY", "MEMORANDUM", "MEMO", "Inter-Office Correspondence", "Letter", "Dear Sir or Madam", "Sincerely", "Yours truly", "Best regards", "Enclosure", "Encl.", "cc:", "Date de naissance", "Nom", "Prénom", "Adresse", "Montant", "Quantité", "Désignation", "Prix unitaire", "Total TTC", "Total HT", "Merci de votre visite", "À payer", "Réf.", "N° de facture", "Facture", "Reçu", "Signature du client", "Rechnung", "Rechnungsnr.", "Datum", "Betrag", "Summe", "Menge", "Straße", "Vielen Dank für Ihren Einkauf", "Unterschrift", "Geburtsdatum", "Name, Vorname", "Fecha", "Nombre", "Dirección", "Cantidad", "Importe", "Totale", "EXIT", "ENTRANCE", "OPEN", "CLOSED", "SALE", "STOP", "PUSH", "PULL", "NO PARKING", "NO SMOKING", "CAUTION", "DANGER", "PRIVATE", "RESTROOM", "TOILET", "INFORMATION", "TICKETS", "PARKING", "TAXI", "BUS STOP", "WAY OUT", "MIND THE GAP", "KEEP LEFT", "SLOW", "FREE", "NEW", "50% OFF", "BUY 1 FREE 1", "HOTEL", "BAR", "CAFE", "PIZZA", "COFFEE", "BOOKS", "MARKET", "STATION", "PLATFORM", "AIRPORT", "HOSPITAL", "POLICE", "BANK", "POST OFFICE", "PHARMACY", "LEVEL 2", "GATE B12", "LIFT", "STAIRS"]
-"""Labels of forms and receipts, headings and signs."""
 
-# Not for the contact sheets of a library.
-_COARSE = (
-    "fuck",
-    "shit",
-    "dildo",
-    "porn",
-    "nigg",
-    "cunt",
-    "arsch",
-    "boob",
-    "pussy",
-    "whore",
-    "bitch",
-    "rape",
-    "nazi",
-    "merde",
-    "puta",
-    "ficken",
-)
 
 _FALLBACKS = {
     "’": "'",
@@ -89,7 +65,7 @@ def _word_list(language: str) -> tuple[str, ...]:
 
     words = top_n_list(language, _WORDS_PER_LANGUAGE)
     plain = (word for word in words if word.replace("'", "").replace("-", "").isalpha() and len(word) < 19)
-    return tuple(word for word in plain if not any(stem in word for stem in _COARSE))
+    return tuple(word for word in plain if not any(stem in word for stem in COARSE_STEMS))
 
 
 def digits(rng: Random, low: int, high: int) -> str:
@@ -119,7 +95,7 @@ def number(rng: Random) -> str:
 
 def price(rng: Random) -> str:
     """An amount, mostly with its currency before or behind it, its sign or its tax code."""
-    amount, currency = number(rng), rng.choice(_CURRENCIES)
+    amount, currency = number(rng), rng.choice(CURRENCIES)
     form = rng.randrange(10)
     if form < 3:
         return f"{currency}{amount}"
@@ -134,7 +110,7 @@ def date(rng: Random) -> str:
     """A date in one of the usual notations, now and then with its day or time."""
     day, month, year = rng.randint(1, 31), rng.randint(1, 12), rng.randint(1965, 2027)
     separator = rng.choice("/-.//-")
-    name = rng.choice(_MONTHS)
+    name = rng.choice(MONTHS)
     text = rng.choice(
         (
             f"{day:02d}{separator}{month:02d}{separator}{year}",
@@ -150,7 +126,7 @@ def date(rng: Random) -> str:
     )
     if rng.random() < 0.2:
         text = f"{text} {time(rng)}"
-    return f"{rng.choice(_DAYS)}{rng.choice((', ', ' '))}{text}" if rng.random() < 0.1 else text
+    return f"{rng.choice(DAYS)}{rng.choice((', ', ' '))}{text}" if rng.random() < 0.1 else text
 
 
 def time(rng: Random) -> str:
@@ -274,7 +250,7 @@ class TextSource:
         if kind < 5:
             return self.fit(self.word(rng), rng)
         if kind < 7:
-            return self.fit(rng.choice(PHRASES), rng)
+            return self.fit(rng.choice(SIGNS), rng)
         if kind == 7:
             return self.fit(
                 rng.choice(
@@ -307,7 +283,12 @@ class TextSource:
         return text.upper() if rng.random() < 0.08 else text
 
     def _punctuated(self, word: str, start: bool, language: str, rng: Random) -> tuple[bool, str]:
-        if start or rng.random() < (0.25 if language == "de" else 0.08) or language == "en" and word in ("i", "i'm", "i'll", "i've", "i'd"):
+        if (
+            start
+            or rng.random() < (0.25 if language == "de" else 0.08)
+            or language == "en"
+            and word in ("i", "i'm", "i'll", "i've", "i'd")
+        ):
             word = word.capitalize()
         chance = rng.random()
         if chance < 0.78:
@@ -342,7 +323,7 @@ class TextSource:
 
     def phrase(self, rng: Random) -> str:
         """A label, heading or sign, as written or in capitals, mostly with a colon where forms have one."""
-        text = rng.choice(PHRASES)
+        text = rng.choice(PHRASES if rng.random() < 0.8 else SIGNS)
         if rng.random() < 0.3:
             text = text.upper()
         return text + rng.choices(("", ":", " :", "*", "."), (60, 25, 8, 2, 3))[0]
@@ -359,7 +340,7 @@ class TextSource:
         name = " ".join(self._raw_word(rng) for _ in range(rng.randint(1, 3)))
         name = name.upper() if rng.random() < 0.6 else capwords(name)
         count, each = rng.randint(1, 24), f"{rng.random() * 50:.2f}"
-        size = f"{rng.choice((1, 2, 5, 10, 50, 100, 250, 500, 1.5, 0.75))}{rng.choice(_UNITS)}"
+        size = f"{rng.choice((1, 2, 5, 10, 50, 100, 250, 500, 1.5, 0.75))}{rng.choice(UNITS)}"
         return rng.choice(
             (
                 f"{count} x {each}",
@@ -383,7 +364,7 @@ class TextSource:
 
     def name(self, rng: Random) -> str:
         """A person."""
-        first, last = rng.choice(_FIRST), rng.choice(_LAST)
+        first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
         text = rng.choice(
             (
                 f"{first} {last}",
@@ -399,15 +380,15 @@ class TextSource:
 
     def company(self, rng: Random) -> str:
         """A company's name, as at the head of a receipt."""
-        text = f"{capwords(self.words(rng))[:26]} {rng.choice(_COMPANY)} {rng.choice(('', rng.choice(_COMPANY)))}"
+        text = f"{capwords(self.words(rng))[:26]} {rng.choice(COMPANY_FORMS)} {rng.choice(('', rng.choice(COMPANY_FORMS)))}"
         return text.upper() if rng.random() < 0.6 else text
 
     def address(self, rng: Random) -> str:
         """A line of an address."""
         word, place, street = (
             self._raw_word(rng, "en").capitalize(),
-            rng.choice(_PLACES),
-            rng.choice(_STREETS),
+            rng.choice(PLACES),
+            rng.choice(STREETS),
         )
         text = rng.choice(
             (
@@ -420,7 +401,7 @@ class TextSource:
                 f"{word}straße {rng.randint(1, 200)}",
                 f"{rng.randint(1, 99)}, rue {word}",
                 f"P.O. Box {digits(rng, 2, 5)}",
-                f"{digits(rng, 5, 5)} {place}, {rng.choice(_PLACES)}.",
+                f"{digits(rng, 5, 5)} {place}, {rng.choice(PLACES)}.",
                 f"{rng.randint(1, 30)}th Floor, {word} Tower",
                 f"Suite {rng.randint(1, 900)}, {place}",
             )
@@ -451,7 +432,7 @@ class TextSource:
 
     def marks(self, rng: Random) -> str:
         """Check boxes, bullets and numbering, with or without a word."""
-        mark = rng.choice(_MARKS)
+        mark = rng.choice(MARKS)
         return rng.choice(
             (
                 mark,
@@ -467,8 +448,8 @@ class TextSource:
         low, high = rng.randint(1, 500), rng.randint(1, 999)
         return rng.choice(
             (
-                f"{low} {rng.choice(_UNITS)}",
-                f"{low}-{high} {rng.choice(_UNITS)}",
+                f"{low} {rng.choice(UNITS)}",
+                f"{low}-{high} {rng.choice(UNITS)}",
                 f"{low}–{high}",
                 f"{low}:{high}",
                 f"{low} x {high} mm",
@@ -485,7 +466,7 @@ class TextSource:
                 f"n = {low}",
                 f'{low}"x{high}"',
                 f"{low}'{high}\"",
-                f"½ {rng.choice(_UNITS)}",
+                f"½ {rng.choice(UNITS)}",
                 f"{low}²",
                 f"§ {low}",
                 f"Art. {low}",

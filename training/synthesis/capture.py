@@ -1,0 +1,185 @@
+"""From a drawn sheet to a picture of it: the desk around it, the camera's angle, light, folds, the file's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.records import Image, Quad
+from training.synthesis import looks
+from training.synthesis.distractors import TEXTURES
+from training.synthesis.noise import field
+from training.synthesis.sheet import PageLine
+
+Matrix = npt.NDArray[np.float64]
+"""float64 (3, 3), a homography."""
+
+
+def move_quad(quad: Quad, matrix: Matrix) -> Quad:
+    """The quad after a homography."""
+    return cv2.perspectiveTransform(quad[None], matrix)[0].astype(np.float32)
+
+
+def inside(quad: Quad, width: int, height: int) -> bool:
+    """Whether a quad lies in the picture and is neither folded nor too small to be read (5 pixels)."""
+    if quad.min() < 0 or quad[:, 0].max() > width or quad[:, 1].max() > height:
+        return False
+    edges = np.roll(quad, -1, axis=0) - quad
+    turns = edges[:, 0] * np.roll(edges[:, 1], -1) - edges[:, 1] * np.roll(edges[:, 0], -1)
+    return bool((turns > 0).all() and np.linalg.norm(edges, axis=1).min() >= 5)
+
+
+def scanned(
+    image: Image, lines: Sequence[PageLine], rng: Random, size: tuple[int, int]
+) -> tuple[Image, list[PageLine]]:
+    """Flat on a scanner: a slight turn, the lid's white or a copier's black at the edges."""
+    height, width = image.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    target = (round(width * scale), round(height * scale))
+    if rng.random() < 0.25:  # a small slip on a large white scan
+        target = (round(target[0] * rng.uniform(1.0, 1.5)), round(target[1] * rng.uniform(1.0, 1.2)))
+    room = np.array([target[0] - width * scale, target[1] - height * scale])
+    matrix = _turn(
+        width, height, scale, rng.gauss(0, 0.6), room / 2 + [rng.uniform(-0.5, 0.5) * each for each in room]
+    )
+    border = rng.choice(
+        ((255, 255, 255), (255, 255, 255), (252, 252, 252), tuple(int(v) for v in image[2, 2]), (20, 20, 20))
+    )
+    return _warp(image, lines, matrix, target, border)
+
+
+def photographed(
+    image: Image, lines: Sequence[PageLine], rng: Random, size: tuple[int, int]
+) -> tuple[Image, list[PageLine]]:
+    """Taken by hand upon a desk: perspective, a turn, shade."""
+    height, width = image.shape[:2]
+    margin = rng.uniform(0.0, 0.12)
+    scale = min(size[0] / width, size[1] / height)
+    target = (round(width * scale), round(height * scale))
+    box = (
+        np.array([[margin, margin], [1 - margin, margin], [1 - margin, 1 - margin], [margin, 1 - margin]])
+        * target
+    )
+    jolt = (
+        np.array([[rng.uniform(-1, 1), rng.uniform(-1, 1)] for _ in range(4)])
+        * min(target)
+        * rng.uniform(0.005, 0.05)
+    )
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, (box + jolt).astype(np.float32))
+    matrix = _spin(target, rng.gauss(0, 2.0)) @ matrix
+    desk = backdrop(rng, target[1], target[0])
+    flat, moved = _warp(image, lines, matrix, target, (0, 0, 0))
+    cover = cv2.warpPerspective(np.full((height, width), 255, np.uint8), matrix, target)
+    if rng.random() < 0.7:
+        shadow = cv2.GaussianBlur(cv2.dilate(cover, np.ones((5, 5))), (0, 0), rng.uniform(2, 9))
+        desk = np.asarray(desk * (1 - shadow[..., None] * np.float32(rng.uniform(0.1, 0.6) / 255)), np.uint8)
+    return np.where(cover[..., None] > 127, flat, desk), moved
+
+
+def backdrop(rng: Random, height: int, width: int) -> Image:
+    """Something without text: one or two textures in dull or bright colours."""
+    image = _area(rng, height, width)
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
+        other = _area(rng, height, width)
+        mask = _region(rng, height, width)
+        image = np.where(mask[..., None] > 0, other, image)
+    return image
+
+
+def _area(rng: Random, height: int, width: int) -> Image:
+    level, saturation = rng.uniform(15, 235), rng.choice((0.05, 0.1, 0.25, 0.5)) * rng.random()
+    tone = rng.choice(TEXTURES)(rng, height, width) * rng.uniform(4, 45) + field(
+        rng, height, width, grain=30
+    ) * rng.uniform(2, 16)
+    tint = np.asarray(looks.colour_near(rng, level, saturation), np.float32)
+    return np.clip(
+        tint + tone[..., None] * np.float32([rng.uniform(0.7, 1.1) for _ in range(3)]), 0, 255
+    ).astype(np.uint8)
+
+
+def _region(rng: Random, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A half plane, a polygon or an ellipse."""
+    mask = np.zeros((height, width), np.uint8)
+    if rng.random() < 0.5:
+        cut = [rng.uniform(-0.2, 1.2) for _ in range(2)]
+        points = [[0, height * cut[0]], [width, height * cut[1]], [width, height], [0, height]]
+        if rng.random() < 0.5:
+            points = [[width * cut[0], 0], [width * cut[1], height], [width, height], [width, 0]]
+        cv2.fillPoly(mask, [np.array(points, np.int32)], 255)
+        return mask
+    centre = (rng.randint(0, width), rng.randint(0, height))
+    axes = (rng.randint(width // 12, width // 2), rng.randint(height // 12, height // 2))
+    points_of = cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))
+    cv2.fillPoly(mask, [points_of], 255)
+    return mask
+
+
+def creases(image: Image, rng: Random) -> Image:
+    """Folds: a bright and a dark side along lines across the sheet."""
+    height, width = image.shape[:2]
+    factor = np.ones((height, width), np.float32)
+    for _ in range(rng.randint(1, 4)):
+        a, b = (0, rng.randint(0, height)), (width, rng.randint(0, height))
+        if rng.random() < 0.4:
+            a, b = (rng.randint(0, width), 0), (rng.randint(0, width), height)
+        cv2.line(factor, a, b, rng.uniform(0.75, 0.97), rng.randint(1, 4), cv2.LINE_AA)
+        shift = rng.choice((-2, 2))
+        cv2.line(
+            factor,
+            (a[0] + shift, a[1] + shift),
+            (b[0] + shift, b[1] + shift),
+            rng.uniform(1.02, 1.12),
+            1,
+            cv2.LINE_AA,
+        )
+    factor = cv2.GaussianBlur(factor, (0, 0), rng.uniform(0.6, 2.5))
+    return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
+
+
+def camera(image: Image, rng: Random, strength: float = 1.0) -> Image:
+    """Light, focus, noise and JPEG, each now and then."""
+    if rng.random() < 0.35 * strength:
+        image = looks.light(image, rng, rng.uniform(0.05, 0.5))
+    if rng.random() < 0.25:
+        image = looks.coarsen(image, rng, rng.uniform(1.1, 1.7))
+    if rng.random() < 0.35:
+        image = looks.blur(image, rng, rng.uniform(0.4, 1.1))
+    if rng.random() < 0.4 * strength:
+        image = looks.grain(image, rng, rng.uniform(1, 12))
+    if rng.random() < 0.25 * strength:
+        image = np.clip(image * rng.uniform(0.6, 1.15) + rng.uniform(-20, 20), 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        image = looks.jpeg(image, rng.randint(25, 90))
+    return image
+
+
+def upside_down(image: Image, lines: Sequence[PageLine]) -> tuple[Image, list[PageLine]]:
+    """Turned by 180 degrees; the quads still begin at the text's own top left."""
+    far = np.array([image.shape[1], image.shape[0]], np.float32)
+    turned = np.ascontiguousarray(image[::-1, ::-1])
+    return turned, [PageLine(far - line.quad, line.text) for line in lines]
+
+
+def _turn(width: int, height: int, scale: float, degrees: float, offset: npt.NDArray[np.float64]) -> Matrix:
+    matrix = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale), [0, 0, 1]])
+    matrix[:2, 2] += np.array([width, height]) * (scale - 1) / 2 + offset
+    return matrix
+
+
+def _spin(size: tuple[int, int], degrees: float) -> Matrix:
+    return np.vstack([cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), degrees, 1.0), [0, 0, 1]])
+
+
+def _warp(
+    image: Image, lines: Sequence[PageLine], matrix: Matrix, size: tuple[int, int], border: Sequence[int]
+) -> tuple[Image, list[PageLine]]:
+    if abs(matrix[0, 0]) < 0.7:  # several pixels become one: average first, or thin strokes break
+        image = cv2.GaussianBlur(image, (0, 0), 0.35 / abs(matrix[0, 0]))
+    warped = cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=tuple(border))
+    moved = [PageLine(move_quad(line.quad, matrix), line.text) for line in lines]
+    return warped, moved
