@@ -15,7 +15,7 @@ import cv2
 from benchmarks.engines import ENVIRONMENTS, PEERS, install
 from benchmarks.report import draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
-from benchmarks.scoring import Score, Texts, has_case, read_labels, score
+from benchmarks.scoring import Score, Texts, has_case, read_expected, read_labels, score
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
 
@@ -73,9 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", type=Path, default=Path("samples"), help="folder of JPEG and PNG files (%(default)s)"
     )
-    parser.add_argument(
-        "--labels", type=Path, help="PPOCRLabel's file (default: Label.txt in --images or above it)"
-    )
+    parser.add_argument("--labels", type=Path, help="PPOCRLabel's file (default: Label.txt beside or above)")
     parser.add_argument("--bundle", default="ppocrv6-small", help="ours (%(default)s)")
     names = [peer.name for peer in PEERS]
     parser.add_argument(
@@ -118,9 +116,13 @@ def _copies(originals: list[Path], scratch: Path) -> list[Path]:
 
 def _labels(given: Path | None, images: Path, names: list[str]) -> Texts:
     """The labels of the images, where there are any."""
-    candidates = [given] if given else [images / "Label.txt", images.parent / "Label.txt"]
+    candidates = (
+        [given] if given else [images / "Label.txt", images.parent / "Label.txt", images / "expected.json"]
+    )
     found = next((path for path in candidates if path.is_file()), None)
-    labels = read_labels(found) if found else {}
+    if found is None:
+        return {}
+    labels = read_expected(found) if found.suffix == ".json" else read_labels(found)
     return {name: labels[name] for name in names if name in labels}
 
 

@@ -86,8 +86,8 @@ def table(rows: Sequence[Row], bare: Sequence[float]) -> str:
                     f"{row.ratio:.2f} x",
                     f"{row.start:.1f}",
                     f"{row.rate_with_start:.2f}",
-                    f"{row.score.words:.3f}" if row.score else "-",
-                    f"{row.score.end_to_end:.3f}" if row.score else "-",
+                    _share(row.score.words if row.score else None),
+                    _share(row.score.end_to_end if row.score else None),
                     f"{row.megabytes:.1f}",
                     f"{row.peak_megabytes:.0f}",
                 ]
@@ -100,6 +100,10 @@ def table(rows: Sequence[Row], bare: Sequence[float]) -> str:
         f"Inference alone, on the same tensors: {limit:.2f} images/s; ours is {ours.rate / limit:.0%} of it.",
     ]
     return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scoring import Text, has_case, read_labels, score
+from benchmarks.scoring import Score, Text, has_case, read_expected, read_labels, score
 
 
 def box(x: float, y: float, text: str = "word", width: float = 100, height: float = 20) -> Text:
@@ -42,6 +42,14 @@ def test_score(
     assert (result.detection, result.end_to_end, result.words) == pytest.approx(
         (detection, end_to_end, words)
     )
+
+
+def test_labels_without_places_are_scored_by_their_words(tmp_path: Path) -> None:
+    path = tmp_path / "expected.json"
+    path.write_text('{"a.png": [["one two"], ["second page"]], "b.pdf": []}')
+    labels = read_expected(path)
+    assert labels == {"a.png": [Text((), "one two")]}
+    assert score(labels, {"a.png": [box(0, 0, "two"), box(0, 50, "three")]}) == Score(None, None, 0.5, None)
 
 
 def test_case_counts_unless_folded() -> None:
