@@ -156,9 +156,10 @@ def form(rng: np.random.Generator) -> tuple[Image.Image, Lines]:
     sheet.write((90, 190), "Please type or use block letters. Fields marked * are required.", sans, 27)
     y = 270
     for row in FIELDS:
-        for x, (label, value) in zip((90, 635), row):
+        for x, (label, _) in zip((90, 635), row):
             sheet.draw.rectangle((x, y, x + 515, y + 100), outline=(70, 70, 70), width=2)
             sheet.write((x + 14, y + 32), f"{label} *", sans, 23, ink=(80, 80, 80))
+        for x, (_, value) in zip((90, 635), row):
             sheet.write((x + 16, y + 82), value, typed, 34, ink=(36, 52, 120))
         y += 122
     sheet.write((90, y + 56), "Which card do you apply for?", bold, 30)
@@ -391,8 +392,9 @@ def fax(rng: np.random.Generator) -> tuple[list[Image.Image], list[Lines]]:
 
 INVOICE = [
     [
-        (72, 770, 22, "Larkspur Instruments Ltd"), (72, 748, 11, "Unit 6, Foundry Close, Ostwick"), (400, 770, 16, "Invoice 2025-0388"),
-        (400, 748, 11, "Date: 30 June 2025"), (72, 690, 12, "Bill to: Aldous Weather Station, Ridge Road 1, Kestrel Hill"),
+        (72, 770, 22, "Larkspur Instruments Ltd"), (400, 770, 16, "Invoice 2025-0388"),
+        (72, 748, 11, "Unit 6, Foundry Close, Ostwick"), (400, 748, 11, "Date: 30 June 2025"),
+        (72, 690, 12, "Bill to: Aldous Weather Station, Ridge Road 1, Kestrel Hill"),
         (72, 640, 12, "Quantity"), (150, 640, 12, "Description"), (460, 640, 12, "Amount"),
         (72, 612, 12, "2"), (150, 612, 12, "Barometer, calibrated"), (460, 612, 12, "318.00"),
         (72, 590, 12, "1"), (150, 590, 12, "Rain gauge, heated"), (460, 590, 12, "142.50"),
