@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-
 from benchmarks.engines import ENVIRONMENTS, PEERS, install
 from benchmarks.report import draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
 from benchmarks.scoring import Score, Texts, has_case, read_expected, read_labels, score
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
+from models.decoding import decode
+from models.records import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 FEWEST = 24
@@ -98,9 +98,15 @@ def _engines(bundle: str, peers: list[str]) -> Engines:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The JPEG and PNG files under a folder that every engine can read, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return [path for path in paths if cv2.imread(str(path)) is not None]
+    """The JPEG and PNG files under a folder that are whole, sorted: formats that every engine reads."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _is_whole(path))
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return len(list(decode(path.read_bytes()))) == 1
+    except InputError:
+        return False
 
 
 def _copies(originals: list[Path], scratch: Path) -> list[Path]:
