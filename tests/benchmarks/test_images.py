@@ -26,7 +26,9 @@ def test_only_whole_images_are_taken(folder: Path) -> None:
 
 
 def test_few_images_are_repeated(folder: Path, tmp_path: Path) -> None:
-    copies = _copies(find_images(folder), tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    copies = _copies(find_images(folder), scratch)
     assert len(copies) == FEWEST
     assert len(set(copies)) == FEWEST
     assert [path.name for path in copies[:3]] == ["a.JPG", "b.png", "c.jpeg"]
