@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +19,7 @@ JOIN_GAP = 1.6
 """Neighbours on a row with a gap of fewer line heights than this are one line, as in SROIE's and ICDAR's labels."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PageLine:
+class PageLine(NamedTuple):
     """A line of text on a page.
 
     Attributes:
