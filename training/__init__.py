@@ -1,1 +1,1 @@
-"""The package that makes bundles: data, synthesis, networks, training, evaluation and export (`ppocr-train`)."""
+"""The package behind `ppocr-train`: data, synthesis, networks, training, evaluation, export."""

@@ -1,6 +1,7 @@
-"""What a training run is told: dataclasses with the defaults, YAML files with only the differences, `key=value` last.
+"""What a training run is told.
 
-A YAML file may name another one to start from with `extends: name.yaml`. The resolved configuration is saved
+Dataclasses hold the defaults, YAML files only the differences, `key=value` of the command line comes last. A
+YAML file may name another one to start from with `extends: name.yaml`. The resolved configuration is saved
 beside the checkpoints, so a run can always be repeated from its folder alone.
 """
 
@@ -15,13 +16,15 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
+from models.records import UsageError
+
 CONFIGS = Path(__file__).parent / "configs"
 TASKS = ("recognition", "detection", "direction")
 
 T = TypeVar("T")
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError):
     """A configuration that cannot be used: says which key and what it may be."""
 
 
@@ -110,7 +113,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The tree of a YAML file, laid over the one it extends."""
     found = next((p for p in (Path(path), CONFIGS / path, CONFIGS / f"{path}.yaml") if p.is_file()), None)
     if found is None:
-        raise ConfigError(f"no configuration {path}; there are {sorted(p.stem for p in CONFIGS.glob('*.yaml'))}")
+        raise ConfigError(
+            f"no configuration {path}; there are {sorted(p.stem for p in CONFIGS.glob('*.yaml'))}"
+        )
     tree = yaml.safe_load(found.read_text("utf-8")) or {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{found} must hold a mapping")
@@ -197,7 +202,9 @@ def from_tree(cls: type[T], tree: Any, path: str = "") -> T:
 
 def _convert(kind: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return from_tree(kind, {"name": value} if kind is Choice and isinstance(value, str) else value, path + ".")
+        return from_tree(
+            kind, {"name": value} if kind is Choice and isinstance(value, str) else value, path + "."
+        )
     origin, arguments = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
@@ -205,13 +212,15 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return tuple(_convert(arguments[0], item, f"{path}.{number}") for number, item in enumerate(value))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if kind in (int, float, str, bool) and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
+    if kind in (int, float, str, bool) and (
+        not isinstance(value, kind) or kind is int and isinstance(value, bool)
+    ):
         raise ConfigError(f"{path} must be {kind.__name__}, got {value!r}")
     return value
 
 
 def to_tree(config: Any) -> dict[str, Any]:
-    """The resolved configuration as plain mappings and lists, for YAML and JSON; `build_config` reads it back."""
+    """The resolved configuration as plain mappings and lists, which `build_config` reads back."""
     return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
 
 

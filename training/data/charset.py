@@ -11,7 +11,9 @@ from pathlib import Path
 from training.config import CONFIGS, ConfigError
 
 # What print does not tell apart, or what a charset without the left one means by the right one.
-_EQUIVALENTS = str.maketrans({"\t": " ", "\u00a0": " ", "\u2010": "-", "\u2011": "-", "\u2212": "-", "\u02bc": "'"})
+_EQUIVALENTS = str.maketrans(
+    {"\t": " ", "\u00a0": " ", "\u2010": "-", "\u2011": "-", "\u2212": "-", "\u02bc": "'"}
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Charset:
 
 
 def normalize(text: str) -> str:
-    """One spelling for what print does not tell apart: composed accents, plain spaces and hyphens, no edge spaces."""
+    """One spelling for what print does not tell apart: composed accents, plain spaces and hyphens."""
     return " ".join(unicodedata.normalize("NFC", text).translate(_EQUIVALENTS).split())
 
 

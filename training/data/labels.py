@@ -20,7 +20,8 @@ class Region:
 
     Attributes:
         text: what it says; empty where nobody could tell.
-        polygon: corners (x, y) in pixels of the image, clockwise from the text's top left; empty = the whole image.
+        polygon: corners (x, y) in pixels of the image, clockwise from the text's top left; empty = the whole
+            image.
         ignored: "don't care": neither to be found nor to be missed.
     """
 
@@ -108,7 +109,8 @@ def _parse_line(path: Path, number: int, line: str) -> tuple[LabelledImage | Non
     try:
         records = json.loads(rest)
     except json.JSONDecodeError as error:
-        # A crop's text may well begin with a bracket: only what looks like PPOCRLabel's JSON is a broken label.
+        # A crop's text may well begin with a bracket: only what looks like PPOCRLabel's JSON is a broken
+        # label.
         if not rest.startswith("[{"):
             return LabelledImage(image, (Region(rest),)), []
         return None, [Problem("broken JSON", where, str(error))]

@@ -1,8 +1,9 @@
-"""Batches of line images for recognition: sources, width buckets, and one warp from a crop to the network's input.
+"""Batches of line images for recognition.
 
-A batch is a pure function of (seed, number). Widths come from a fixed list and each width has a fixed batch size
-(equal pixel columns a batch), so the network sees a dozen shapes only: with ever-new shapes a CPU spends a fifth of
-its time on planning kernels.
+Lines come from sources, go into buckets by width, and one warp brings each from its crop to the network's
+input. A batch is a pure function of (seed, number). Widths come from a fixed list and each has a fixed batch
+size (equal pixel columns a batch), so the network sees a dozen shapes only: with ever-new shapes a CPU
+spends a fifth of its time on planning kernels.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class LineBatch(NamedTuple):
 
 
 class LineSource(Protocol):
-    """Lines to draw from, for one block of batches: `ratios` are width / height of the lines without margin."""
+    """Lines to draw from, for one block of batches; ratios are width / height of the lines without margin."""
 
     def ratios(self, block: int) -> NDArray[np.float64]:
         """(M,) one a line."""
@@ -79,10 +80,10 @@ class ShardSource:
         sizes = self.shard.index[:, 1:3] - 2 * borders[:, None]
         self._ratios = (sizes[:, 1] / np.maximum(sizes[:, 0], 1))[self.usable]
 
-    def ratios(self, block: int) -> NDArray[np.float64]:  # noqa: D102
+    def ratios(self, block: int) -> NDArray[np.float64]:
         return self._ratios
 
-    def sample(self, block: int, index: int) -> Sample:  # noqa: D102
+    def sample(self, block: int, index: int) -> Sample:
         i = int(self.usable[index])
         return Sample(self.shard.image(i), self.texts[i], int(self.shard.labels[i].get("border", 0)))
 
@@ -91,7 +92,8 @@ class SyntheticSource:
     """Lines made on the fly, `size` at a time: each block of batches draws from lines of its own.
 
     Args:
-        make: index -> (image (H, W) or (H, W, 3), text); a pure function, such as `synthesis.lines`' `sample`.
+        make: index -> (image (H, W) or (H, W, 3), text); a pure function, such as `synthesis.lines`'
+            `sample`.
     """
 
     def __init__(self, make: Callable[[int], tuple[Image, str]], charset: Charset, size: int = 2048) -> None:
@@ -106,10 +108,10 @@ class SyntheticSource:
             self._block = block
         return self._samples
 
-    def ratios(self, block: int) -> NDArray[np.float64]:  # noqa: D102
+    def ratios(self, block: int) -> NDArray[np.float64]:
         return np.asarray([s.image.shape[1] / s.image.shape[0] for s in self._lines(block)])
 
-    def sample(self, block: int, index: int) -> Sample:  # noqa: D102
+    def sample(self, block: int, index: int) -> Sample:
         return self._lines(block)[index]
 
 
@@ -119,8 +121,8 @@ class LineShape:
 
     Attributes:
         height: in pixels.
-        widths: the buckets, ascending; a line goes into the narrowest that holds it and is padded, and one wider
-            than the last is squeezed into it.
+        widths: the buckets, ascending; a line goes into the narrowest that holds it and is padded, and one
+            wider than the last is squeezed into it.
         columns: pixel columns a batch: a bucket's batch size is columns / width.
         color: gray (1 channel) or bgr (3).
     """
@@ -215,10 +217,10 @@ class LineBatches(Dataset[LineBatch]):
 def warp_line(
     image: Image, border: int, height: int, max_width: int, rng: np.random.Generator, jitter: float
 ) -> Image:
-    """Cuts the line out of its crop, its corners moved at random, at the network's height and at most `max_width`.
+    """Cuts the line out of its crop, its corners moved at random.
 
-    The upper and the lower edge move together by up to `jitter` of the height outwards and half of it inwards, each
-    corner by a quarter more of it on its own.
+    The result has the network's height and at most `max_width`. The upper and the lower edge move by up to `jitter` of the height outwards and four tenths of it inwards,
+    left and right half as much again, and each corner by a quarter of it on its own.
     """
     rows, columns = image.shape[:2]
     inner_height, inner_width = rows - 2 * border, columns - 2 * border
@@ -251,12 +253,16 @@ def to_color(image: Image, color: str) -> Image:
     """(H, W) gray or (H, W, 3) BGR, whatever the crop is."""
     channels = 1 if image.ndim == 2 else image.shape[2]
     if color == "gray":
-        return image.reshape(image.shape[:2]) if channels == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        return (
+            image.reshape(image.shape[:2])
+            if channels == 1
+            else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        )
     return image if channels == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
 
 
 def pad(line: Image, width: int) -> Image:
-    """Pads on the right to the bucket's width with gray 127.5's neighbour, which enters the network as about 0."""
+    """Pads on the right to the bucket's width with 128, which enters the network as about 0."""
     missing = width - line.shape[1]
     return np.pad(line, ((0, 0), (0, missing), *[(0, 0)] * (line.ndim - 2)), constant_values=128)
 
@@ -280,6 +286,9 @@ def dev_batches(source: ShardSource, charset: Charset, shape: LineShape, every: 
         members = np.flatnonzero(buckets == bucket)[::every]
         for start in range(0, len(members), size := shape.batch_size(bucket)):
             samples = [source.sample(0, int(i)) for i in members[start : start + size]]
-            lines = [warp_line(to_color(s.image, shape.color), s.border, shape.height, width, rng, 0.0) for s in samples]
+            lines = [
+                warp_line(to_color(s.image, shape.color), s.border, shape.height, width, rng, 0.0)
+                for s in samples
+            ]
             batches.append(collate([pad(line, width) for line in lines], [s.text for s in samples], charset))
     return batches

@@ -1,4 +1,4 @@
-"""Label files into shards: every usable line cut out once, upright, with a margin that augmentation may use."""
+"""Label files into shards: every usable line cut out once, upright, with a margin for augmentation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def line_records(
                 yield crop, {"text": region.text, "border": border, "source": where}
 
 
-def _cut(image: NDArray[np.uint8], region: Region, max_height: int, margin: float) -> tuple[NDArray[np.uint8], int]:
+def _cut(
+    image: NDArray[np.uint8], region: Region, max_height: int, margin: float
+) -> tuple[NDArray[np.uint8], int]:
     if region.polygon:
         quad = quad_of(region.polygon)
         return crop_line(image, quad, max_height=max_height, margin=margin)
@@ -58,7 +60,7 @@ def _cut(image: NDArray[np.uint8], region: Region, max_height: int, margin: floa
 
 
 def region_problem(region: Region, where: str) -> Problem | None:
-    """What is wrong with a region, or None: empty text, too few corners, less than two pixels high or wide."""
+    """What is wrong with a region, or None: empty text, too few corners, less than two pixels high."""
     if region.ignored:
         return None
     if not region.text.strip():

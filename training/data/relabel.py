@@ -1,9 +1,10 @@
 """Case for upper-cased labels: a teacher reads the crop, and where it agrees otherwise, its case is taken.
 
-Labels stay the authority on which characters stand there. Character by character along the cheapest alignment of
-label and reading (both folded), a letter takes the case of the reading's letter in its place, right or misread; a letter that
-only the label has takes the case of its neighbours, upper where there are none. Where the two differ too much to be aligned, the line
-gets no `cased` text and training leaves it out: the crop or the label is wrong.
+Labels stay the authority on which characters stand there. Character by character along the cheapest
+alignment of label and reading (both folded), a letter takes the case of the reading's letter in its place,
+right or misread; a letter that only the label has takes the case of its neighbours, upper where there are
+none. Where the two differ too much to be aligned, the line gets no `cased` text and training leaves it out:
+the crop or the label is wrong.
 """
 
 from __future__ import annotations
@@ -35,19 +36,27 @@ def cased_text(label: str, reading: str) -> str:
         if tag in ("equal", "replace"):
             for i, j in zip(range(start, stop), range(other, other + stop - start), strict=True):
                 case[i] = reading[j].isupper() if reading[j].isalpha() else None
-    return "".join(c if up is None else c.upper() if up else c.lower() for c, up in zip(label, _filled(label, case), strict=True))
+    return "".join(
+        c if up is None else c.upper() if up else c.lower()
+        for c, up in zip(label, _filled(label, case), strict=True)
+    )
 
 
 def _fold(text: str) -> str:
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)  # character by character: lengths stay
+    return "".join(
+        c.lower() if len(c.lower()) == 1 else c for c in text
+    )  # character by character: lengths stay
 
 
 def _filled(label: str, case: list[bool | None]) -> list[bool | None]:
-    """Letters without a case take that of the letter before or after them in the word, upper where neither has one."""
+    """Gives letters without a case that of the next known one in the word, or of the one before."""
     filled = list(case)
     for i, char in enumerate(label):
         if filled[i] is None and char.isalpha():
-            after = next((case[j] for j in range(i + 1, len(label)) if not label[j].isalpha() or case[j] is not None), None)
+            after = next(
+                (case[j] for j in range(i + 1, len(label)) if not label[j].isalpha() or case[j] is not None),
+                None,
+            )
             before = filled[i - 1] if i and label[i - 1].isalpha() else None
             filled[i] = after if after is not None else before if before is not None else True
     return filled
@@ -60,15 +69,21 @@ def disagreement(label: str, reading: str) -> float:
 
 
 def relabel(label: str, reading: Reading, *, trust_label_case: bool, reach: float = 0.4) -> dict[str, Any]:
-    """The fields that a reading adds to a label: `teacher`, `teacher_confidence`, `disagreement`, and `cased`.
+    """What a reading adds to a label: `teacher`, `teacher_confidence`, `disagreement`, and `cased`.
 
     Args:
+        label: the text as labelled.
+        reading: the teacher's.
         trust_label_case: the labels' own case is right (`cased` is the label then).
         reach: up to this disagreement label and reading belong to the same print.
     """
     label = normalize(label)
     apart = disagreement(label, reading.text)
-    fields = {"teacher": reading.text, "teacher_confidence": round(reading.confidence, 4), "disagreement": round(apart, 4)}
+    fields = {
+        "teacher": reading.text,
+        "teacher_confidence": round(reading.confidence, 4),
+        "disagreement": round(apart, 4),
+    }
     if apart <= reach:
         fields["cased"] = label if trust_label_case else cased_text(label, reading.text)
     return fields
@@ -81,7 +96,7 @@ def relabel_shard(
     trust_label_case: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Counter[str]:
-    """Reads every crop of a shard and rewrites its labels with the fields of `relabel`; counts what came out."""
+    """Reads every crop of a shard, adds the fields of `relabel` to its labels and counts what came out."""
     shard = Shard(path)
     counts: Counter[str] = Counter()
     labels = []
@@ -91,7 +106,9 @@ def relabel_shard(
         image = shard.image(i)
         reading = read(image[border : image.shape[0] - border, border : image.shape[1] - border])
         fields = relabel(label["text"], reading, trust_label_case=trust_label_case)
-        counts["agrees" if not fields["disagreement"] else "aligned" if "cased" in fields else "left out"] += 1
+        counts[
+            "agrees" if not fields["disagreement"] else "aligned" if "cased" in fields else "left out"
+        ] += 1
         labels.append({**label, **fields})
     write_jsonl(path / LABELS, labels)
     return counts

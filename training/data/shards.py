@@ -1,7 +1,7 @@
-"""Packed shards: many small images in one memory-mapped file, so that training starts at once and decodes nothing.
+"""Packed shards: many small images in one memory-mapped file, so that training decodes nothing.
 
-A shard is a folder of three files: `pixels.bin` (uint8 pixels back to back), `index.npy` (int64 rows of offset,
-height, width, channels) and `labels.jsonl` (one JSON object an image).
+A shard is a folder of three files: `pixels.bin` (uint8 pixels back to back), `index.npy` (int64 rows of
+offset, height, width, channels) and `labels.jsonl` (one JSON object an image).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PIXELS, INDEX, LABELS = "pixels.bin", "index.npy", "labels.jsonl"
 
 
 class Shard:
-    """A shard opened for reading: images are views of the mapped file and cost nothing until they are touched.
+    """A shard opened for reading; images are views of the mapped file.
 
     Raises:
         FileNotFoundError: a file of the shard is missing.
@@ -29,7 +29,9 @@ class Shard:
     def __init__(self, path: Path) -> None:
         missing = [name for name in (PIXELS, INDEX, LABELS) if not (path / name).is_file()]
         if missing:
-            raise FileNotFoundError(f"{path} is no shard: {', '.join(missing)} missing; make it with `data pack`")
+            raise FileNotFoundError(
+                f"{path} is no shard: {', '.join(missing)} missing; make it with `data pack`"
+            )
         self.path = path
         self.index: NDArray[np.int64] = np.load(path / INDEX, allow_pickle=False)
         self.labels = read_jsonl(path / LABELS)

@@ -1,4 +1,4 @@
-"""A recogniser as an ONNX file that reads crops for us: it gives labels their case and networks their soft targets."""
+"""A recogniser as an ONNX file that reads crops for us: labels get their case, networks soft targets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ class Reading(NamedTuple):
 
 
 class Teacher:
-    """A CTC recogniser with its charset in the model's metadata (`character`, one a line; blank 0, space last).
+    """A CTC recogniser with its charset in the metadata: `character`, one a line; blank 0, space last.
 
     Args:
-        path: the ONNX file: (N, 3, height, W) BGR as (v / 255 - .5) / .5 in, (N, T, classes) probabilities out.
+        path: the ONNX file: (N, 3, height, W) BGR as (v / 255 - .5) / .5 in, (N, T, classes) probabilities
+            out.
+        threads: it may use.
 
     Raises:
         ValueError: the model carries no charset.

@@ -1,8 +1,8 @@
 """CRNN (Shi et al. 2016) as PP-OCR has it (section 2.3): a light backbone, a small LSTM, CTC.
 
-The paper's: MobileNetV3-small x0.5 with the strides of figure 12, two layers of 48 units each way, 3 x 32 x 320 in.
-`neck: conv` puts residual convolutions along the line in the LSTM's place; `backbone: resnet34_vd` is the large one
-of table 15.
+The paper's: MobileNetV3-small x0.5 with the strides of figure 12, two layers of 48 units each way, 3 x 32 x
+320 in. `neck: conv` puts residual convolutions along the line in the LSTM's place; `backbone: resnet34_vd`
+is the large one of table 15.
 
 Letters in the shapes: N batch, C channels, H height (32), W width, T = W / 4 columns, K classes.
 """
@@ -31,7 +31,7 @@ class LstmNeck(nn.Module):
 
 
 class ConvNeck(nn.Module):
-    """Residual convolutions along the line: as good per millisecond, and out of CTC's plateau twice as soon."""
+    """Residual convolutions along the line, which leave CTC's plateau in half the samples."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -80,7 +80,10 @@ def crnn(
     """Builds a CRNN; the defaults are the paper's.
 
     Args:
+        classes: K, blank (class 0) included.
+        channels: of the input.
         backbone: `mobilenet_v3` (small, at `scale`) or `resnet34_vd`.
+        scale: of MobileNetV3's channels.
         hidden: units of the LSTM each way.
         neck: `lstm` or `conv`.
 

@@ -1,9 +1,10 @@
 """LineNet: the recogniser that ships in `latin`, a small dense convolutional net with CTC.
 
 The same task as PP-OCR's CRNN (section 2.3), built for a CPU with wide vectors: dense 3x3 convolutions at few
-channels keep AVX2 busy where MobileNetV3's depthwise 5x5 wait for memory (training is 2.3 times as fast a core, and
-inference costs the same with twice the weights), and a convolutional neck stands in place of the LSTM, because it
-leaves CTC's blank plateau after half as many samples and its int8 weights need no special care.
+channels keep AVX2 busy where MobileNetV3's depthwise 5x5 wait for memory (training is 2.3 times as fast a
+core, and inference costs the same with twice the weights), and a convolutional neck stands in place of the
+LSTM, because it leaves CTC's blank plateau after half as many samples and its int8 weights need no special
+care.
 
 Letters in the shapes: N batch, C channels, H height (32), W width, T = W / 4 columns, K classes.
 """
@@ -19,11 +20,17 @@ class ConvNorm(nn.Sequential):
     """Convolution with `same` padding and batch norm."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), groups: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        groups: int = 1,
     ) -> None:
         padding = (kernel[0] // 2, kernel[1] // 2)
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False), nn.BatchNorm2d(outputs)
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
         )
 
 

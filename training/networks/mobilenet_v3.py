@@ -1,7 +1,7 @@
 """MobileNetV3 (Howard et al. 2019, tables 1 and 2), the light backbone of all three parts of PP-OCR.
 
-What the paper varies is a parameter: large or small, the scale of the channels, squeeze-and-excitation (left out in
-the detector, section 2.1) and the strides (kept wide in the recogniser, section 2.3 and figure 12).
+What the paper varies is a parameter: large or small, the scale of the channels, squeeze-and-excitation (left
+out in the detector, section 2.1) and the strides (kept wide in the recogniser, section 2.3 and figure 12).
 
 Letters in the shapes: N batch, C channels, H height, W width.
 """
@@ -17,7 +17,7 @@ Stride = tuple[int, int]
 
 
 class Block(NamedTuple):
-    """A row of the tables: kernel, channels inside and out, squeeze-and-excitation, activation, downsampling."""
+    """A row of the tables: kernel, channels inside and out, SE or not, activation, downsampling or not."""
 
     kernel: int
     expansion: int
@@ -115,7 +115,9 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV3(nn.Module):
-    """The backbone: one map for each resolution, the deepest last and widened by the closing 1x1 convolution.
+    """The backbone: four maps, at 1/4, 1/8, 1/16 and 1/32 with the default strides.
+
+    The deepest is widened by the closing 1x1 convolution.
 
     Args:
         size: `large` or `small`.
@@ -144,8 +146,7 @@ class MobileNetV3(nn.Module):
         self.widths: list[int] = []
         for block in blocks:
             stride = tuple(remaining.pop(0)) if block.down else (1, 1)
-            # The large net's maps begin at its second resolution: a stem of its own is no level of the pyramid.
-            if block.down and len(stages[-1]) > 1:
+            if block.down and len(remaining) < 3:  # the first map is at a quarter of the size
                 self.widths.append(width)
                 stages.append([])
             stages[-1].append(InvertedResidual(width, block, scale, se, (stride[0], stride[1])))

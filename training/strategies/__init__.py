@@ -19,6 +19,7 @@ SCHEDULES: dict[str, str] = {
 # (image (H, W) or (H, W, C) uint8, rng, **options) -> image of the same shape
 AUGMENTATIONS: dict[str, str] = {
     "bda": "training.strategies.bda:bda",
+    "degrade": "training.strategies.degrade:degrade",
     "tia": "training.strategies.tia:tia",
     "rand_augment": "training.strategies.rand_augment:rand_augment",
     "auto_augment": "training.strategies.auto_augment:auto_augment",

@@ -1,6 +1,7 @@
 """BDA, base data augmentation (PP-OCR section 2.2): rotation, perspective, motion blur and Gaussian noise.
 
-Beside the paper's four: what scanners, phones and thermal printers do to a line (exposure, JPEG, low resolution).
+Beside the paper's four: what scanners, phones and thermal printers do to a line (exposure, JPEG, low
+resolution).
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ def bda(image: Image, rng: np.random.Generator, probability: float = 0.4, geomet
     """Applies each distortion with its share of `probability`.
 
     Args:
+        image: (H, W) or (H, W, C).
+        rng: the generator to draw from.
+        probability: of the commonest ones.
         geometry: whether to rotate and tilt too; off where the crop's own quad was jittered already.
     """
     if geometry and rng.random() < probability:
@@ -47,14 +51,18 @@ def low_resolution(image: Image, rng: np.random.Generator) -> Image:
     """Down to between a third and four fifths of the size, and up again."""
     height, width = image.shape[:2]
     scale = rng.uniform(0.35, 0.8)
-    small = cv2.resize(image, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        image, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(cv2.resize(small, (width, height)), np.uint8).reshape(image.shape)
 
 
 def blur(image: Image, rng: np.random.Generator) -> Image:
     """Motion blur of 2 to 5 pixels in any direction, or a Gaussian one."""
     if rng.random() < 0.5:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)), np.uint8).reshape(image.shape)
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)), np.uint8).reshape(
+            image.shape
+        )
     size = int(rng.integers(2, 6))
     kernel = np.zeros((size, size), np.float32)
     angle = rng.uniform(0, np.pi)

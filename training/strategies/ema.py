@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: what is validated and exported is the average, not the last step."""
+"""Exponential moving average of the weights: it is validated and exported, not the last step."""
 
 from __future__ import annotations
 

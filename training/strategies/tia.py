@@ -1,4 +1,4 @@
-"""TIA (PP-OCR section 2.3; Luo et al. 2020, "Learn to Augment"): fiducial points along the line are moved at random.
+"""TIA (PP-OCR section 2.3; Luo et al. 2020, "Learn to Augment"): fiducial points are moved at random.
 
 The points sit on the upper and lower edge of evenly cut segments; between them the image follows smoothly.
 """
@@ -16,13 +16,17 @@ def tia(
     """Distorts, stretches and tilts a line.
 
     Args:
+        image: (H, W) or (H, W, C).
+        rng: the generator to draw from.
+        probability: that anything happens.
         reach: how far a point moves, as a fraction of the height.
     """
     if rng.random() >= probability:
         return image
     height, width = image.shape[:2]
     points = max(2, round(width / height)) + 1
-    # Each row of shifts: upper edge, lower edge; a map of 2 x points that a linear resize spreads over the line.
+    # Each row of shifts: upper edge, lower edge; a map of 2 x points that a linear resize spreads over the
+    # line.
     shifts = rng.uniform(-reach * height, reach * height, (2, 2, points)).astype(np.float32)
     dx, dy = (cv2.resize(shift, (width, height), interpolation=cv2.INTER_LINEAR) for shift in shifts)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

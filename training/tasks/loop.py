@@ -1,7 +1,7 @@
 """The one training loop: Lightning drives the steps; checkpoints, resuming, averaging and schedules are ours.
 
-Batch number b is a pure function of the configuration and b (see `Task.train`), so a resumed run goes on at the
-next number with the same losses as an uninterrupted one, wherever it was stopped.
+Batch number b is a pure function of the configuration and b (see `Task.train`), so a resumed run goes on at
+the next number with the same losses as an uninterrupted one, wherever it was stopped.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ LAST, BEST, CONFIG = "last.safetensors", "best.safetensors", "config.yaml"
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, folder: Path, *, resume: bool = False, max_minutes: float = 0.0) -> dict[str, float]:
+def train(
+    config: Config, folder: Path, *, resume: bool = False, max_minutes: float = 0.0
+) -> dict[str, float]:
     """Trains, and returns the last scores on the dev set.
 
     Args:
+        config: what to train, by what and for how long.
         folder: where `last.safetensors`, `best.safetensors`, `config.yaml` and the logs go.
         resume: go on from `folder/last.safetensors`.
         max_minutes: stop (with a checkpoint) after so many minutes; 0 = when the steps are done.
@@ -45,7 +48,9 @@ def train(config: Config, folder: Path, *, resume: bool = False, max_minutes: fl
     """
     last = folder / LAST
     if last.exists() and not resume:
-        raise CheckpointError(f"{folder} holds a run already; add --resume to go on with it, or choose another folder")
+        raise CheckpointError(
+            f"{folder} holds a run already; add --resume to go on with it, or choose another folder"
+        )
     if config.threads:
         torch.set_num_threads(config.threads)
     seed_everything(config.seed, verbose=False)
@@ -127,7 +132,8 @@ class BatchNumbers(Sampler[int]):
 def train_loader(task: Task, config: Config, done: int) -> DataLoader[Any]:
     """Batches from the first one not seen yet."""
     numbers = BatchNumbers(done * config.accumulate, config.steps * config.accumulate)
-    # A generator of its own: the loader draws a seed when it starts, which would shift dropout after a resume.
+    # A generator of its own: the loader draws a seed when it starts, which would shift dropout after a
+    # resume.
     generator = torch.Generator().manual_seed(config.seed)
     return DataLoader(
         task.train, batch_size=None, sampler=numbers, num_workers=config.workers, generator=generator
@@ -158,24 +164,28 @@ class Keeper(Callback):
         self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else float("inf")
         self.saved = time.monotonic()
 
-    def on_fit_start(self, trainer: Trainer, system: Any) -> None:  # noqa: D102
+    def on_fit_start(self, trainer: Trainer, system: Any) -> None:
         system.step = self.step
         if self.start is not None:
             restore(self.start, system, trainer.optimizers[0])
             self.start = None
         elif system.ema is not None:
-            system.ema.averages = {name: value.detach().clone() for name, value in system.net.state_dict().items()}
+            system.ema.averages = {
+                name: value.detach().clone() for name, value in system.net.state_dict().items()
+            }
 
-    def on_train_batch_start(self, trainer: Trainer, system: Any, batch: Any, batch_idx: int) -> None:  # noqa: D102
+    def on_train_batch_start(self, trainer: Trainer, system: Any, batch: Any, batch_idx: int) -> None:
         rate = system.learning_rate(system.step)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
-    def on_before_optimizer_step(self, trainer: Trainer, system: Any, optimizer: Any) -> None:  # noqa: D102
+    def on_before_optimizer_step(self, trainer: Trainer, system: Any, optimizer: Any) -> None:
         if system.config.optimizer.l2_decay:
             add_l2_gradient(system.net.parameters(), system.config.optimizer.l2_decay)
 
-    def on_train_batch_end(self, trainer: Trainer, system: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: D102
+    def on_train_batch_end(
+        self, trainer: Trainer, system: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if (batch_idx + 1) % system.config.accumulate:
             return
         if system.ema is not None:
@@ -187,12 +197,12 @@ class Keeper(Callback):
         elif now - self.saved > 60 * system.config.checkpoint_minutes:
             self.save(trainer, system, LAST)
 
-    def on_validation_start(self, trainer: Trainer, system: Any) -> None:  # noqa: D102
+    def on_validation_start(self, trainer: Trainer, system: Any) -> None:
         if system.ema is not None:
             self._applied = system.ema.applied_to(system.net)
             self._applied.__enter__()
 
-    def on_validation_end(self, trainer: Trainer, system: Any) -> None:  # noqa: D102
+    def on_validation_end(self, trainer: Trainer, system: Any) -> None:
         if system.ema is not None:
             self._applied.__exit__(None, None, None)
         score = system.scores.get(system.best, float("-inf"))
@@ -202,7 +212,7 @@ class Keeper(Callback):
             self.best = score
             self.save(trainer, system, BEST)
 
-    def on_train_end(self, trainer: Trainer, system: Any) -> None:  # noqa: D102
+    def on_train_end(self, trainer: Trainer, system: Any) -> None:
         self.save(trainer, system, LAST)
 
     def save(self, trainer: Trainer, system: Any, name: str) -> None:

@@ -115,7 +115,9 @@ class RecognitionSystem(System):
         for number, dev in enumerate(self.config.data.dev):
             pairs = [(label, reading) for own, label, reading in rows if own == number]
             prefix = f"{dev.name}_" if number else ""
-            scores[prefix + "ned"] = sum(1 - Levenshtein.normalized_distance(a, b) for a, b in pairs) / len(pairs)
+            scores[prefix + "ned"] = sum(1 - Levenshtein.normalized_distance(a, b) for a, b in pairs) / len(
+                pairs
+            )
             scores[prefix + "exact"] = sum(a == b for a, b in pairs) / len(pairs)
         return scores
 
@@ -159,7 +161,9 @@ def build(config: Config) -> Task:
         seed=config.seed,
         block=settings.block,
     )
-    dev = [(i, batch) for i, dev in enumerate(settings.dev) for batch in open_dev(dev, charset, settings.shape)]
+    dev = [
+        (i, batch) for i, dev in enumerate(settings.dev) for batch in open_dev(dev, charset, settings.shape)
+    ]
     return Task(RecognitionSystem(config, charset), batches, dev)
 
 

@@ -57,26 +57,26 @@ class System(LightningModule, ABC):
 
     @abstractmethod
     def measure(self, batch: Any) -> Iterable[Any]:
-        """Rows of results of one dev batch, for `summarise`; the network carries the averaged weights meanwhile."""
+        """Rows of results of one dev batch for `summarise`, read with the averaged weights."""
 
     @abstractmethod
     def summarise(self, rows: list[Any]) -> dict[str, float]:
         """Scores of the whole dev set."""
 
-    def training_step(self, batch: Any, _index: int) -> Tensor:  # noqa: D102
+    def training_step(self, batch: Any, _index: int) -> Tensor:
         losses = self.loss(batch)
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, prog_bar=True)
         return losses["loss"]
 
-    def validation_step(self, batch: Any, _index: int) -> None:  # noqa: D102
+    def validation_step(self, batch: Any, _index: int) -> None:
         self._rows.extend(self.measure(batch))
 
-    def on_validation_epoch_end(self) -> None:  # noqa: D102
+    def on_validation_epoch_end(self) -> None:
         self.scores = self.summarise(self._rows)
         self._rows = []
         self.log_dict({f"dev/{name}": value for name, value in self.scores.items()}, prog_bar=True)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:  # noqa: D102
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer
         trained = [p for p in self.net.parameters() if p.requires_grad]
         groups = [
@@ -96,8 +96,8 @@ class Task:
     """A system and its data.
 
     Attributes:
-        train: batch number -> batch; a pure function of the number, so that a run can go on anywhere. Its length
-            is not asked for.
+        train: batch number -> batch; a pure function of the number, so that a run can go on anywhere. Its
+            length is not asked for.
         dev: batches to score, in order; empty = no validation.
     """
 

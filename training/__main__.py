@@ -1,0 +1,67 @@
+"""The command `ppocr-train`, also `python -m training`: from data to a bundle.
+
+    ppocr-train data check receipts/Label.txt
+    ppocr-train train recognition_latin --out runs/rec
+
+Only the chosen command's module is imported, so help is quick and `data` needs no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from models.records import UsageError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# name: (module in training.commands, what it does)
+COMMANDS: dict[str, str] = {
+    "data": "check, crop, split, pack, relabel and preview labelled images",
+    "synthesize": "make lines, pages and directions",
+    "train": "train a network by a configuration, or go on with a run",
+    "evaluate": "score a bundle or any engine's predictions",
+    "export": "turn a checkpoint into an ONNX file",
+    "bundle": "put three models into a bundle and verify it",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        args = parse(arguments)
+        status: int = args.run(args)
+    except (UsageError, FileNotFoundError, FileExistsError) as error:
+        print(f"ppocr-train: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"ppocr-train: {error}; nothing half-written was left behind", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parses the command line with the chosen command's own arguments; exits with 2 as argparse does."""
+    parser = argparse.ArgumentParser(
+        prog="ppocr-train", description="Makes the bundles that ppocr-beam reads with."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        if name == chosen:
+            module = importlib.import_module(f"training.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""A label file in two, by image: all lines of a page stay on the same side."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def split_labels(path: Path, dev: float, seed: int = 0) -> dict[Path, int]:
+    """Writes `<stem>_train.txt` and `<stem>_dev.txt` beside a label file and returns their counts.
+
+    An image's side is decided by its name and the seed alone: a set that grows keeps its split.
+
+    Raises:
+        FileNotFoundError: no such label file (a folder is not split: name the file in it).
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no label file")
+    sides: dict[str, list[str]] = {"train": [], "dev": []}
+    for line in path.read_text("utf-8-sig").split("\n"):
+        if line.strip():
+            name = line.partition("\t")[0]
+            sides["dev" if _share(name, seed) < dev else "train"].append(line)
+    counts = {}
+    for side, lines in sides.items():
+        target = path.with_name(f"{path.stem}_{side}.txt")
+        aside = target.with_name(target.name + ".partial")
+        aside.write_text("".join(line + "\n" for line in lines), "utf-8")
+        aside.replace(target)
+        counts[target] = len(lines)
+    return counts
+
+
+def _share(name: str, seed: int) -> float:
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
