@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
 from models.records import UsageError
@@ -58,31 +58,31 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
         JobError: a wave failed `ATTEMPTS` times.
         UsageError: another run has taken over the output.
     """
-    for wave, files in sorted(job.files.items()):
+    if job.files:
+        from pipeline import graph as _  # imports Beam here while the workers' ancestor imports it there
+    for wave in sorted(job.files):
         lock.check()
         start = time.monotonic()
-        metrics = _try_wave(job, wave, lambda files=files: shown.begin(files))
-        marker = _marker(job, wave, files, metrics, time.monotonic() - start)
+        metrics = _try_wave(job, wave, shown)
+        marker = _marker(job, wave, metrics, time.monotonic() - start)
         lock.check()
         waves.commit(job.options.output, marker)
         shown.end(marker.pages, sum(marker.errors.values()))
         yield marker
 
 
-def _try_wave(job: Job, wave: int, begin: Any) -> MetricResults:
+def _try_wave(job: Job, wave: int, shown: Progress) -> MetricResults:
     for attempt in range(1, ATTEMPTS + 1):
         waves.clean(job.options.output, wave)
         if job.workers is not None:
             job.workers.start()
-        begin()
+        shown.begin(job.files[wave])
         try:
             return _run_pipeline(job, wave)
-        except UsageError:
-            raise
         except Exception as error:
             reason = _reason(error)
             if attempt == ATTEMPTS:
-                raise JobError(f"wave {wave} failed {ATTEMPTS} times, the last time with: {reason}") from error
+                raise JobError(f"wave {wave} failed {ATTEMPTS} times, at last with: {reason}") from error
             _log.warning("wave %d failed (%s); trying it again", wave, reason)
             if job.workers is not None:
                 job.workers.stop()
@@ -115,20 +115,31 @@ def _run_pipeline(job: Job, wave: int) -> MetricResults:
     return result.metrics()
 
 
-def _marker(job: Job, wave: int, files: int, metrics: MetricResults, seconds: float) -> Marker:
+def _marker(job: Job, wave: int, metrics: MetricResults, seconds: float) -> Marker:
+    """Adds up a wave.
+
+    Raises:
+        JobError: files and counters differ, so that rows must have got lost.
+    """
     from transforms.metrics import ERRORS, MILLISECONDS, NAMESPACE
 
+    output = job.options.output
     found = metrics.query()
     counters = {c.key.metric.name: c.result for c in found["counters"] if c.key.metric.namespace == NAMESPACE}
     spent = {
         d.key.metric.name: d.result.sum for d in found["distributions"] if d.key.metric.namespace == NAMESPACE
     }
+    errors = _below(ERRORS, counters)
+    written = waves.rows(output, wave, "pages"), waves.rows(output, wave, "errors")
+    counted = counters.get("pages", 0), sum(errors.values())
+    if job.options.local and written != counted:  # clusters may count work twice that they did twice
+        raise JobError(f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made")
     return Marker(
         wave=wave,
-        files=files,
-        pages=counters.get("pages", 0),
+        files=job.files[wave],
+        pages=written[0],
         lines=counters.get("lines", 0),
-        errors=_below(ERRORS, counters),
+        errors=errors,
         milliseconds=_below(MILLISECONDS, spent),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,

@@ -11,9 +11,12 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from models.records import UsageError
 from transforms import storage
@@ -77,17 +80,34 @@ def commit(output: str, marker: Marker) -> None:
     storage.write_atomic(storage.join(output, FOLDER, f"{marker.wave:05}.json"), data)
 
 
+def rows(output: str, wave: int, kind: str) -> int:
+    """Rows in a wave's data files of a kind, by the files' own word."""
+    with ThreadPoolExecutor(16) as pool:
+        return sum(pool.map(_rows, [uri for uri in _files(output, wave, kind) if uri.endswith(".parquet")]))
+
+
+def _rows(uri: str) -> int:
+    with storage.open_file(uri) as file:
+        count: int = pq.ParquetFile(file).metadata.num_rows
+    return count
+
+
 def clean(output: str, wave: int) -> None:
     """Removes what a wave without a marker may have left: data files and Beam's temporary ones."""
     for kind in KINDS:
-        folder = storage.join(output, kind)
-        names = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name_of(wave)}\b[^/]*(/.*)?$")
-        for source in list(storage.list_files(folder)):
-            if names.search(source.uri):
-                storage.delete(source.uri)
+        for uri in _files(output, wave, kind):
+            storage.delete(uri)
         if storage.is_local(output):  # object stores have no folders that could stay behind
-            for temporary in Path(local.path_of(folder)).glob(f"{TEMPORARY}{name_of(wave)}-*"):
+            folder = Path(local.path_of(storage.join(output, kind)))
+            for temporary in folder.glob(f"{TEMPORARY}{name_of(wave)}-*"):
                 shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _files(output: str, wave: int, kind: str) -> list[str]:
+    """A wave's data files of a kind, temporary ones included."""
+    name = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name_of(wave)}-[^/]*(/.*)?$")
+    listed = storage.list_files(storage.join(output, kind))
+    return [source.uri for source in listed if name.search(source.uri)]
 
 
 def refuse_mixing(output: str, done: Mapping[int, Marker], bundle_id: str, bundle: str, options: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindows
 
 from models.reader import ReadOptions, finish
 from models.records import Failure, Line, Page
@@ -194,21 +195,22 @@ class _ToTables(beam.DoFn):
             outcome = self._row(element)
             if isinstance(outcome, Failure):
                 metrics.count(f"{metrics.ERRORS}{outcome.kind}")
-                table, tag = self._errors.add(error_row(outcome, self._run_id)), "errors"
+                errors, pages = self._errors.add(error_row(outcome, self._run_id)), None
             else:
                 metrics.count("pages")
                 metrics.count("lines", len(outcome["lines"]))
-                table, tag = self._pages.add(outcome), "pages"
-        if table is not None:
-            yield beam.pvalue.TaggedOutput(tag, table)
+                errors, pages = None, self._pages.add(outcome)
+        if pages is not None:
+            yield pages
+        if errors is not None:
+            yield beam.pvalue.TaggedOutput("errors", errors)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for tag, builder in (("pages", self._pages), ("errors", self._errors)):
-            table = builder.flush()
-            if table is not None:
-                window = beam.transforms.window.GlobalWindow()
-                value = beam.utils.windowed_value.WindowedValue(table, window.max_timestamp(), (window,))
-                yield beam.pvalue.TaggedOutput(tag, value)
+        pages, errors = self._pages.flush(), self._errors.flush()
+        if pages is not None:
+            yield GlobalWindows.windowed_value_at_end_of_window(pages)
+        if errors is not None:
+            yield beam.pvalue.TaggedOutput("errors", GlobalWindows.windowed_value_at_end_of_window(errors))
 
     def _row(self, element: PageOrFailure) -> dict[str, Any] | Failure:
         """The page's row, or the failure that it became here at the latest."""
