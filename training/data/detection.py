@@ -146,15 +146,16 @@ def make_targets(
     targets = Targets(np.zeros(size, np.float32), np.ones(size, np.float32), np.zeros(size, np.float32),
                       np.zeros(size, np.float32))
     for quad, skip in zip(quads, ignored, strict=True):
-        if not _visible(quad, size):
+        distance = shrink_distance(quad, shrink_ratio)
+        if not _visible(quad, distance, size):
             continue
-        inner = [] if skip or shortest_side(quad) < min_side else offset(quad, -shrink_distance(quad, shrink_ratio))
+        inner = [] if skip or shortest_side(quad) < min_side else offset(quad, -distance)
         if not inner:
             cv2.fillPoly(targets.shrink_mask, [_pixels(quad)], 0.0)
             continue
         for polygon in inner:
             cv2.fillPoly(targets.shrink, [_pixels(polygon)], 1.0)
-        _draw_border(quad, shrink_distance(quad, shrink_ratio), targets)
+        _draw_border(quad, distance, targets)
     targets.threshold[:] = targets.threshold * (THRESHOLD_MAX - THRESHOLD_MIN) + THRESHOLD_MIN
     return targets
 
@@ -182,8 +183,8 @@ def _pixels(polygon: Quads) -> npt.NDArray[np.int32]:
     return np.round(polygon).astype(np.int32)
 
 
-def _visible(quad: Quads, size: tuple[int, int]) -> bool:
-    (left, top), (right, bottom) = quad.min(0), quad.max(0)
+def _visible(quad: Quads, margin: float, size: tuple[int, int]) -> bool:
+    (left, top), (right, bottom) = quad.min(0) - margin, quad.max(0) + margin
     return bool(right > 0 and bottom > 0 and left < size[1] and top < size[0])
 
 
