@@ -82,12 +82,16 @@ def photographed(
 
 
 def backdrop(rng: Random, height: int, width: int) -> Image:
-    """Something without text: one or two textures in dull or bright colours."""
+    """Something without text: textures in dull or bright colours, side by side, sharp or out of focus."""
     image = _area(rng, height, width)
-    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        other = _area(rng, height, width)
-        mask = _region(rng, height, width)
-        image = np.where(mask[..., None] > 0, other, image)
+    for _ in range(rng.choice((0, 1, 1, 2, 3, 5))):
+        x, y, wide, tall, mask = _region(rng, height, width)
+        if not mask.size:
+            continue
+        part = image[y : y + tall, x : x + wide]
+        part[mask > 0] = _area(rng, tall, wide)[mask > 0]
+    if rng.random() < 0.35:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 5))
     return image
 
 
@@ -102,21 +106,28 @@ def _area(rng: Random, height: int, width: int) -> Image:
     ).astype(np.uint8)
 
 
-def _region(rng: Random, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A half plane, a polygon or an ellipse."""
+def _region(rng: Random, height: int, width: int) -> tuple[int, int, int, int, npt.NDArray[np.uint8]]:
+    """A half plane, a polygon, a board or an ellipse: left, top, width, height and the mask within."""
     mask = np.zeros((height, width), np.uint8)
-    if rng.random() < 0.5:
+    kind = rng.random()
+    if kind < 0.35:
         cut = [rng.uniform(-0.2, 1.2) for _ in range(2)]
         points = [[0, height * cut[0]], [width, height * cut[1]], [width, height], [0, height]]
         if rng.random() < 0.5:
             points = [[width * cut[0], 0], [width * cut[1], height], [width, height], [width, 0]]
         cv2.fillPoly(mask, [np.array(points, np.int32)], 255)
-        return mask
-    centre = (rng.randint(0, width), rng.randint(0, height))
-    axes = (rng.randint(width // 12, width // 2), rng.randint(height // 12, height // 2))
-    points_of = cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))
-    cv2.fillPoly(mask, [points_of], 255)
-    return mask
+    elif kind < 0.7:
+        wide, tall = rng.uniform(0.03, 0.6) * width, rng.uniform(0.05, 0.9) * height
+        left, top = rng.uniform(-0.1, 0.9) * width, rng.uniform(-0.1, 0.8) * height
+        lean = [rng.uniform(-0.1, 0.1) * height for _ in range(2)]
+        points = [[left, top], [left + wide, top + lean[0]], [left + wide, top + tall + lean[1]], [left, top + tall]]
+        cv2.fillPoly(mask, [np.array(points, np.int32)], 255)
+    else:
+        centre = (rng.randint(0, width), rng.randint(0, height))
+        axes = (rng.randint(width // 12, width // 3), rng.randint(height // 12, height // 3))
+        cv2.fillPoly(mask, [cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))], 255)
+    x, y, wide, tall = cv2.boundingRect(mask)
+    return x, y, wide, tall, mask[y : y + tall, x : x + wide]
 
 
 def creases(image: Image, rng: Random) -> Image:

@@ -18,11 +18,13 @@ _GRAINS = (0.0, 1.0, 3.0, 9.0, 30.0)
 
 @lru_cache(maxsize=len(_GRAINS))
 def _bank(grain: float) -> Field:
-    field = np.random.default_rng(7 + int(grain)).standard_normal(_BANK, np.float32)
+    coarse = 4 if grain >= 9 else 1  # what is smooth anyway is made small and enlarged
+    height, width = (side // coarse for side in _BANK)
+    drawn = np.random.default_rng(7 + int(grain)).standard_normal((height, width), np.float32)
     if grain:
-        field = cv2.GaussianBlur(field, (0, 0), grain, borderType=cv2.BORDER_REFLECT)
-        field = (field - field.mean()) / field.std()
-    return field
+        drawn = cv2.GaussianBlur(drawn, (0, 0), grain / coarse, borderType=cv2.BORDER_REFLECT)
+        drawn = (drawn - drawn.mean()) / drawn.std()
+    return cv2.resize(drawn, _BANK[::-1], interpolation=cv2.INTER_CUBIC) if coarse > 1 else drawn
 
 
 def field(rng: Random, height: int, width: int, grain: float = 0.0) -> Field:
