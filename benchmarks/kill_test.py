@@ -2,14 +2,15 @@
 
     make test-kill                                  # or: python -m benchmarks.kill_test --rounds 12
 
-In each round a fresh job is started, its driver or one of its workers gets `kill -9` at a random moment, and the
-same command is run until it is done. The rows must be those of an undisturbed run, each once; no temporary file may
-be left, and no process may outlive its driver.
+In each round a fresh job is started, its driver or one of its workers gets `kill -9` at a random moment, and
+the same command is run until it is done. The rows must be those of an undisturbed run, each once; no
+temporary file may be left, and no process may outlive its driver.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -136,11 +137,9 @@ def direct_children(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    """kill -9; a process that is gone already is fine."""
-    try:
+    """Kill -9; a process that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def exists(pid: int) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
-from models.records import UsageError
 from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
 from pipeline.lock import Lock
@@ -59,7 +58,7 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
         UsageError: another run has taken over the output.
     """
     if job.files:
-        from pipeline import graph as _  # imports Beam here while the workers' ancestor imports it there
+        pass  # imports Beam here while the workers' ancestor imports it there
     for wave in sorted(job.files):
         lock.check()
         start = time.monotonic()
@@ -112,7 +111,8 @@ def _run_pipeline(job: Job, wave: int) -> MetricResults:
     state = result.wait_until_finish()
     if state not in (None, "DONE"):
         raise RuntimeError(f"Beam's job ended in the state {state}")
-    return result.metrics()
+    metrics: MetricResults = result.metrics()
+    return metrics
 
 
 def _marker(job: Job, wave: int, metrics: MetricResults, seconds: float) -> Marker:
@@ -133,7 +133,9 @@ def _marker(job: Job, wave: int, metrics: MetricResults, seconds: float) -> Mark
     written = waves.rows(output, wave, "pages"), waves.rows(output, wave, "errors")
     counted = counters.get("pages", 0), sum(errors.values())
     if job.options.local and written != counted:  # clusters may count work twice that they did twice
-        raise JobError(f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made")
+        raise JobError(
+            f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
+        )
     return Marker(
         wave=wave,
         files=job.files[wave],

@@ -16,7 +16,7 @@ from transforms.elements import Element, PageOrFailure
 from transforms.storage import Source
 
 NEIGHBOURS = 240
-"""Files of similar size that are dealt out among the workers together: a multiple of most numbers of workers."""
+"""Files of similar size that are dealt out together: a multiple of most numbers of workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class WaveJob:
 def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     """Puts a wave's transforms into a pipeline.
 
-    The one Reshuffle deals out files' names. All after it, up to the sinks, is one fused stage: a page's pixels
-    stay in the process that read them.
+    The one Reshuffle deals out files' names. All after it, up to the sinks, is one fused stage: a page's
+    pixels stay in the process that read them.
     """
     options, read = job.options, job.options.read
     rows = (
@@ -66,9 +66,9 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
 def dealt(manifest: str) -> Iterator[Source]:
     """A wave's sources, in an order that gives workers who take turns the same amount of work.
 
-    The local runner gives each worker every n-th element, once and for all. Sorted by size and cut into groups,
-    each worker gets as many small files as large ones; the groups come in random order, so that the first ones
-    are no measure of the others by their size, and the time left can be told from them.
+    The local runner gives each worker every n-th element, once and for all. Sorted by size and cut into
+    groups, each worker gets as many small files as large ones; the groups come in random order, so that the
+    first ones are no measure of the others by their size, and the time left can be told from them.
     """
     chance = random.Random(manifest)
     for sources in read_groups(manifest):

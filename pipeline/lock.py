@@ -32,8 +32,8 @@ class Owner:
 class Lock:
     """Holds an output while in its `with` block.
 
-    A file with the owner's process and time, written again every few seconds: storage everywhere can do that, and
-    unlike a lock of the system's, the next run can say who holds it.
+    A file with the owner's process and time, written again every few seconds: storage everywhere can do that,
+    and unlike a lock of the system's, the next run can say who holds it.
 
     Args:
         output: the job's output.
@@ -56,8 +56,8 @@ class Lock:
             owner = self._owner()
             if owner and owner.token != self._token and lives(owner):
                 raise UsageError(
-                    f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: wait for it, or choose "
-                    "another --output"
+                    f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: "
+                    "wait for it, or choose another --output"
                 )
             self._write()
             self.check()
@@ -66,7 +66,9 @@ class Lock:
         self._beating.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Gives the lock back."""
         self._stop.set()
         if self._beating.ident is not None:

@@ -1,8 +1,8 @@
 """The manifest: which files there are to read, cut into waves, one Parquet file a wave.
 
-`OUT/_manifest/00000.parquet` lists the files of wave 0, and so on. Files that are new since the last run (by URI
-and etag) become new waves; a wave never changes once it is written, so that a resumed run and an undisturbed one
-have the same waves, whatever `--wave_size` says the second time.
+`OUT/_manifest/00000.parquet` lists the files of wave 0, and so on. Files that are new since the last run (by
+URI and etag) become new waves; a wave never changes once it is written, so that a resumed run and an
+undisturbed one have the same waves, whatever `--wave_size` says the second time.
 """
 
 from __future__ import annotations
@@ -92,14 +92,15 @@ def _fresh(sources: Iterator[Source], seen: Seen) -> Iterator[Source]:
 def _keys(sources: Iterable[Source]) -> Keys:
     """A digest of URI and etag for each source, 16 bytes."""
     digests = (
-        hashlib.blake2b(f"{source.uri}\0{source.etag or ''}".encode(), digest_size=15).digest() for source in sources
+        hashlib.blake2b(f"{source.uri}\0{source.etag or ''}".encode(), digest_size=15).digest()
+        for source in sources
     )
     # NumPy takes zeros at the end of bytes for padding: the last byte is never one.
     return np.array([digest + b"\1" for digest in digests], "S16")
 
 
 class Seen:
-    """A set of keys at 16 bytes each (Python's would take 100), so that ten million files fit in little memory.
+    """A set of keys at 16 bytes each, where Python's would take 100: there may be ten million files.
 
     Sorted runs, each longer than the next: adding merges runs as adding one carries digits.
     """

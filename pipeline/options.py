@@ -34,7 +34,8 @@ class JobOptions:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         read: everything besides the bundle that changes the rows.
         workers: worker processes on this machine.
-        wave_size: most files in a wave; 0 for all in one; None for `LOCAL_WAVE` here and all in one on a cluster.
+        wave_size: most files in a wave; 0 for all in one; None for `LOCAL_WAVE` here and all in one on a
+            cluster.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
         detection_batch: pages that the detector gets at once.
@@ -190,7 +191,12 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("reading").add_argument
     read = _DEFAULT.read
-    add("--bundle", default=_DEFAULT.bundle, metavar="NAME", help=f"the models: a name, folder or URI {_DEFAULT_IS}")
+    add(
+        "--bundle",
+        default=_DEFAULT.bundle,
+        metavar="NAME",
+        help=f"the models: a name, folder or URI {_DEFAULT_IS}",
+    )
     add(
         "--direction", choices=("all", "sample", "off"), default=read.direction,
         help="which lines are asked whether they are upside down: all; a sample of each page's, and the rest "
@@ -227,8 +233,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--wave_size", type=_whole(0), metavar="N",
-        help=f"most files in a wave, the most that a kill can cost; 0: all in one (default: {LOCAL_WAVE} on this "
-        "machine, 0 on a cluster)",
+        help="most files in a wave, the most that a kill can cost; 0: all in one "
+        f"(default: {LOCAL_WAVE} on this machine, 0 on a cluster)",
     )  # fmt: skip
     add(
         "--detection_batch", type=_whole(1), default=_DEFAULT.detection_batch, metavar="N",
@@ -238,7 +244,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--recognition_batch", type=_whole(1), default=_DEFAULT.recognition_batch, metavar="N",
         help=f"pages whose lines are read together {_DEFAULT_IS}",
     )  # fmt: skip
-    add("--runner", metavar="NAME", help="Beam's name of a cluster's runner (default: processes on this machine)")
+    add(
+        "--runner",
+        metavar="NAME",
+        help="Beam's name of a cluster's runner (default: processes on this machine)",
+    )
 
 
 def _whole(least: int) -> Callable[[str], int]:

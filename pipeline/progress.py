@@ -1,7 +1,7 @@
-"""Progress: numbers that workers share with the driver while a wave runs, and the bar or the lines made of them.
+"""Progress: numbers that workers share with the driver while a wave runs, and the bar made of them.
 
-Beam's local runner reports metrics only when a wave is over. So each worker process keeps a few numbers in memory
-that it shares with the driver, which looks at them several times a second.
+Beam's local runner reports metrics only when a wave is over. So each worker process keeps a few numbers in
+memory that it shares with the driver, which looks at them several times a second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory with one worker's files, pages, errors and peak memory in kilobytes; only that worker writes."""
+"""Shared memory with one worker's files, pages, errors and peak memory in kilobytes."""
 FILES, PAGES, ERRORS, PEAK = range(4)
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""
@@ -111,7 +111,9 @@ class Progress:
         stream: where to show it.
     """
 
-    def __init__(self, total: int, tallies: Callable[[], Iterable[Tally]], stream: TextIO = sys.stderr) -> None:
+    def __init__(
+        self, total: int, tallies: Callable[[], Iterable[Tally]], stream: TextIO = sys.stderr
+    ) -> None:
         self._total = total
         self._tallies = tallies
         self._stream = stream
@@ -127,7 +129,9 @@ class Progress:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Shows the last state and stops."""
         self._stop.set()
         self._thread.join()
@@ -140,7 +144,9 @@ class Progress:
     def end(self, pages: int, errors: int) -> None:
         """The wave is done and has this many rows."""
         done = self._done
-        self._done = State(self._total, done.files + self._wave_files, done.pages + pages, done.errors + errors)
+        self._done = State(
+            self._total, done.files + self._wave_files, done.pages + pages, done.errors + errors
+        )
         self.begin(0)
 
     def state(self) -> State:
@@ -150,7 +156,11 @@ class Progress:
         # A file in an archive counts as one too: a wave shows as complete only when it is.
         files = min(files, max(0, self._wave_files - 1))
         return State(
-            self._total, done.files + files, done.pages + pages, done.errors + errors, time.monotonic() - self._start
+            self._total,
+            done.files + files,
+            done.pages + pages,
+            done.errors + errors,
+            time.monotonic() - self._start,
         )
 
     def _sums(self) -> tuple[int, int, int]:

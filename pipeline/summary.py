@@ -13,7 +13,15 @@ from pipeline.progress import duration
 from pipeline.waves import Marker
 from transforms import storage
 
-_PACKAGES = ("ppocr-beam", "apache-beam", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "pillow")
+_PACKAGES = (
+    "ppocr-beam",
+    "apache-beam",
+    "onnxruntime",
+    "opencv-python-headless",
+    "numpy",
+    "pyarrow",
+    "pillow",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,12 @@ class Summary:
 
 
 def summarize(
-    run_id: str, output: str, done: Iterable[Marker], before: Iterable[Marker], seconds: float, peaks: Iterable[int]
+    run_id: str,
+    output: str,
+    done: Iterable[Marker],
+    before: Iterable[Marker],
+    seconds: float,
+    peaks: Iterable[int],
 ) -> Summary:
     """Adds up a run.
 
@@ -88,7 +101,10 @@ def summarize(
         peaks: most memory of each worker, in kilobytes.
     """
     done, before = list(done), list(before)
-    errors, milliseconds = _sum(marker.errors for marker in done), _sum(marker.milliseconds for marker in done)
+    errors, milliseconds = (
+        _sum(marker.errors for marker in done),
+        _sum(marker.milliseconds for marker in done),
+    )
     pages, failed = sum(marker.pages for marker in done), sum(errors.values())
     all_pages = pages + sum(marker.pages for marker in before)
     all_failed = failed + sum(sum(marker.errors.values()) for marker in before)

@@ -1,8 +1,8 @@
 """Waves: what of the manifest is done, and what a wave that was not finished has left behind.
 
-A wave is done when its marker `OUT/_waves/00000.json` exists. The marker is written last and all at once, so a
-kill at any moment leaves a wave either done or without a marker; the files of one without are removed before it
-runs again. Nothing is lost and nothing doubled.
+A wave is done when its marker `OUT/_waves/00000.json` exists. The marker is written last and all at once, so
+a kill at any moment leaves a wave either done or without a marker; the files of one without are removed
+before it runs again. Nothing is lost and nothing doubled.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _files(output: str, wave: int, kind: str) -> list[str]:
     return [source.uri for source in listed if name.search(source.uri)]
 
 
-def refuse_mixing(output: str, done: Mapping[int, Marker], bundle_id: str, bundle: str, options: Mapping[str, Any]) -> None:
+def refuse_mixing(
+    output: str, done: Mapping[int, Marker], bundle_id: str, bundle: str, options: Mapping[str, Any]
+) -> None:
     """Makes sure that one output holds the pages of one bundle, read with one set of options.
 
     Raises:
@@ -120,9 +122,11 @@ def refuse_mixing(output: str, done: Mapping[int, Marker], bundle_id: str, bundl
     for marker in done.values():
         if marker.bundle_id != bundle_id:
             raise UsageError(
-                f"{output} holds pages read with the bundle {marker.bundle} ({marker.bundle_id[:12]}), not with {bundle} "
-                f"({bundle_id[:12]}): {advice}"
+                f"{output} holds pages read with the bundle {marker.bundle} ({marker.bundle_id[:12]}), "
+                f"not with {bundle} ({bundle_id[:12]}): {advice}"
             )
         for name, value in options.items():
             if name in marker.options and marker.options[name] != value:
-                raise UsageError(f"{output} holds pages read with {name} = {marker.options[name]}, not {value}: {advice}")
+                raise UsageError(
+                    f"{output} holds pages read with {name} = {marker.options[name]}, not {value}: {advice}"
+                )

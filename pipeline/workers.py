@@ -3,7 +3,8 @@
 Beam's own `--direct_running_mode multi_processing` starts its workers anew for each pipeline: each time they
 import Beam and load the models, several seconds for nothing. These are forked once from a process that has
 imported everything (started before the driver itself imports Beam, so that both import at the same time), and
-each wave's pipeline connects to them. They end with the driver, whatever ends it: when it is gone, their pipe is.
+each wave's pipeline connects to them. They end with the driver, whatever ends it: when it is gone,
+their pipe is.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Workers:
         self._tallies: list[progress.Tally] = []
         self._workers: list[Worker] = []
         self._next = 0
-        # Forked from a clean process with one thread: neither the driver's threads nor its connections come along.
+        # Forked from a process with one thread, none of the driver's threads and connections come along.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOADED)
         forkserver.ensure_running()
@@ -89,7 +90,7 @@ def _work(pipe: Connection, tally: progress.Tally) -> None:
     """A worker's life: serve the pipelines that the driver names, until the driver is gone."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; what it means the driver decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
     progress.adopt(tally)
     try:
         while True:

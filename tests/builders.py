@@ -1,14 +1,16 @@
-"""Small things that tests need, made from nothing: a bundle whose models do simple arithmetic, pages with bars of ink.
+"""Things that tests need, made from nothing: a bundle whose models do arithmetic, pages with bars of ink.
 
-The models read ink, not letters: a line is a dark bar on white, and its text tells how dark its columns are. That
-is enough for everything around the models, takes milliseconds, and depends on every pixel's being in its place.
+The models read ink, not letters: a line is a dark bar on white, and its text tells how dark its columns are.
+That is enough for everything around the models, takes milliseconds, and depends on every pixel's being in its
+place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +30,7 @@ from models.records import Image
 
 CHARSET = ("a", "b", "c", "d")
 """Quarters of darkness: a column of the lightest ink reads `a`, of the darkest `d`."""
-_INK = dict(color="gray", mean=(1.0,), std=(1.0,))
+_INK: dict[str, Any] = {"color": "gray", "mean": (1.0,), "std": (1.0,)}
 """White enters as 0, black as -1: what is padded with zeros is paper."""
 
 
@@ -49,11 +51,11 @@ def tiny_bundle(folder: Path, name: str = "tiny") -> Bundle:
         license="Apache-2.0",
         languages=("none",),
         trained_on=("nothing: its weights are arithmetic",),
-        detection=DetectionSpec("detection.onnx", digests["detection.onnx"], **_INK, limit=320),  # type: ignore[arg-type]
-        direction=DirectionSpec("direction.onnx", digests["direction.onnx"], **_INK),  # type: ignore[arg-type]
+        detection=DetectionSpec("detection.onnx", digests["detection.onnx"], **_INK, limit=320),
+        direction=DirectionSpec("direction.onnx", digests["direction.onnx"], **_INK),
         recognition=RecognitionSpec(
             "recognition.onnx", digests["recognition.onnx"], **_INK, widths=(80, 160, 320), charset=CHARSET
-        ),  # type: ignore[arg-type]
+        ),
     )
     return write_bundle(manifest, folder)
 
@@ -89,7 +91,11 @@ def write_pages(folder: Path, count: int, seed: int = 0) -> list[Path]:
 
 @cache
 def _models() -> dict[str, bytes]:
-    return {"detection.onnx": _detection(), "direction.onnx": _direction(), "recognition.onnx": _recognition()}
+    return {
+        "detection.onnx": _detection(),
+        "direction.onnx": _direction(),
+        "recognition.onnx": _recognition(),
+    }
 
 
 def _detection() -> bytes:
@@ -99,7 +105,9 @@ def _detection() -> bytes:
         helper.make_node("Add", ["scaled", "shift"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["y"]),
     ]
-    return _model(nodes, {"slope": np.float32(-40), "shift": np.float32(-4)}, [1, 1, "h", "w"], [1, 1, "h", "w"])
+    return _model(
+        nodes, {"slope": np.float32(-40), "shift": np.float32(-4)}, [1, 1, "h", "w"], [1, 1, "h", "w"]
+    )
 
 
 def _direction() -> bytes:
@@ -118,7 +126,8 @@ def _recognition() -> bytes:
     """Each step of eight columns reads as the nearest of five levels of ink, none (CTC's blank) to full.
 
     For a level l and ink v, -(v - l)^2 is 2vl - l^2 up to a term that is the same for all levels: a 1 x 1
-    convolution. Ink is -x; the middle third of the height is looked at, since crops have paper around their bar.
+    convolution. Ink is -x; the middle third of the height is looked at, since crops have paper around their
+    bar.
     """
     levels = np.linspace(0, 1, len(CHARSET) + 1, dtype=np.float32)
     sharpness = 200.0
@@ -142,7 +151,7 @@ def _recognition() -> bytes:
 
 def _model(
     nodes: list[onnx.NodeProto],
-    weights: dict[str, np.ndarray | np.float32],
+    weights: Mapping[str, Any],
     input_shape: list[int | str],
     output_shape: list[int | str],
 ) -> bytes:

@@ -1,6 +1,6 @@
 """The stages of the job as Beam transforms, each usable in anybody's pipeline.
 
-    from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, ToRows, WriteRows
+from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, ToRows, WriteRows
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
-# The job lists its inputs through transforms.storage before it knows whether it will run: importing Beam, which
-# takes seconds, waits until a transform is asked for.
+# The job lists its inputs through transforms.storage before it knows whether it will run: importing Beam,
+# which takes seconds, waits until a transform is asked for.
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

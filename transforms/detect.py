@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from models.reader import ReadOptions, detector
-from transforms.handler import PageModelHandler
+from transforms.handler import DEFAULTS, PageModelHandler
 
 
 class Detect(beam.PTransform):
@@ -14,14 +14,14 @@ class Detect(beam.PTransform):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `detection_limit`, `box_threshold` and `unclip_ratio` are used here.
-        batch_size: pages in a batch. The detector takes images of any size, one at a time: a larger batch only
-            holds more images in memory.
+        batch_size: pages in a batch. The detector takes images of any size, one at a time: a larger batch
+            only holds more images in memory.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = ReadOptions(), batch_size: int = 1) -> None:
+    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
         super().__init__()
         self._handler = PageModelHandler("detect", detector, bundle, options, batch_size)
 
-    def expand(self, pages: beam.PCollection) -> beam.PCollection:
+    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
         return pages | self._handler.infer()

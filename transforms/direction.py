@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from models.reader import ReadOptions, direction_classifier
-from transforms.handler import PageModelHandler
+from transforms.handler import DEFAULTS, PageModelHandler
 
 
 class ClassifyDirection(beam.PTransform):
@@ -17,10 +17,10 @@ class ClassifyDirection(beam.PTransform):
         batch_size: pages in a batch; their lines go through the model together.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = ReadOptions(), batch_size: int = 1) -> None:
+    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
         super().__init__()
         self._handler = PageModelHandler("direction", direction_classifier, bundle, options, batch_size)
 
-    def expand(self, pages: beam.PCollection) -> beam.PCollection:
+    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
         return pages | self._handler.infer()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import abc
 import pickle
-from typing import Union
 
-import apache_beam as beam
+from apache_beam.coders import Coder
+from apache_beam.coders.typecoders import registry
 
 from models.records import Failure, Page
 
-PageOrFailure = Union[Page, Failure]
-"""A failure travels with the pages, untouched by later stages: it needs no other path and breaks no fusion."""
+PageOrFailure = Page | Failure
+"""A failure travels with the pages, untouched by later stages: it needs no path of its own."""
 
 
-class Element(abc.ABC):
+class Element(abc.ABC):  # noqa: B024 - nothing to implement: it only stands for the two
     """`PageOrFailure` as Beam's type hints need it: a class that has a coder of its own."""
 
 
@@ -30,11 +30,12 @@ def byte_size(element: PageOrFailure) -> int:
     return pixels + sum(200 + (0 if line.crop is None else line.crop.nbytes) for line in element.lines)
 
 
-class ElementCoder(beam.coders.Coder):
+class ElementCoder(Coder):
     """Pickle, with a size that costs nothing to estimate.
 
-    Beam samples the size of the elements between two steps, fused or not, and a coder that does not know better
-    encodes them for that: tens of megabytes of pixels, several times a page for the first pages of a bundle.
+    Beam samples the size of the elements between two steps, fused or not, and a coder that does not know
+    better encodes them for that: tens of megabytes of pixels, several times a page for the first pages of a
+    bundle.
     """
 
     def encode(self, value: PageOrFailure) -> bytes:
@@ -59,4 +60,4 @@ class ElementCoder(beam.coders.Coder):
         return Element
 
 
-beam.coders.registry.register_coder(Element, ElementCoder)
+registry.register_coder(Element, ElementCoder)

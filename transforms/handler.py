@@ -24,6 +24,8 @@ PageStage = Callable[[Sequence[Page]], Sequence[Page]]
 Load = Callable[[Bundle, ReadOptions], PageStage]
 """Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""
 
+DEFAULTS = ReadOptions()
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,11 +40,13 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         load: makes the stage.
         bundle: whose model it is: name, folder or URI, opened where the work is done.
         options: what to read and how.
-        batch_size: pages in a batch. Batches are all of this size, the last excepted: Beam's adaptive sizing would
-            time everything fused below along with the model.
+        batch_size: pages in a batch. Batches are all of this size, the last excepted: Beam's adaptive sizing
+            would time everything fused below along with the model.
     """
 
-    def __init__(self, stage: str, load: Load, bundle: str, options: ReadOptions, batch_size: int = 1) -> None:
+    def __init__(
+        self, stage: str, load: Load, bundle: str, options: ReadOptions, batch_size: int = 1
+    ) -> None:
         super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
         self.stage = stage
         self._load = load
@@ -70,7 +74,8 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
 
     def infer(self) -> beam.PTransform:
         """RunInference with this handler."""
-        return RunInference(self).with_output_types(Element)
+        inference: beam.PTransform = RunInference(self).with_output_types(Element)
+        return inference
 
 
 # A process keeps its models between bundles and waves; Beam's own sharing holds them by weak references only.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 
 from models.reader import ReadOptions, recognizer
-from transforms.handler import PageModelHandler
+from transforms.handler import DEFAULTS, PageModelHandler
 
 
 class Recognize(beam.PTransform):
@@ -14,14 +14,14 @@ class Recognize(beam.PTransform):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `chars` is used here.
-        batch_size: pages in a batch; their lines are sorted by width and go through the model together, so that
-            more pages fill its buckets better and hold more crops in memory.
+        batch_size: pages in a batch; their lines are sorted by width and go through the model together, so
+            that more pages fill its buckets better and hold more crops in memory.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = ReadOptions(), batch_size: int = 4) -> None:
+    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 4) -> None:
         super().__init__()
         self._handler = PageModelHandler("recognize", recognizer, bundle, options, batch_size)
 
-    def expand(self, pages: beam.PCollection) -> beam.PCollection:
+    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
         return pages | self._handler.infer()

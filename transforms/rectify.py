@@ -28,7 +28,7 @@ class Rectify(beam.PTransform):
         super().__init__()
         self._bundle = bundle
 
-    def expand(self, pages: beam.PCollection) -> beam.PCollection:
+    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
         return pages | beam.ParDo(_Rectify(self._bundle)).with_output_types(Element)
 

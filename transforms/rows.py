@@ -1,4 +1,4 @@
-"""Rows: what a page and a failure look like in Parquet. The schema below is the only description of the columns.
+"""Rows: what a page and a failure look like in Parquet. The schemas below are the columns' only description.
 
 A column may be added; changing one makes a new `SCHEMA_VERSION`.
 """
@@ -14,10 +14,10 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from models.reader import ReadOptions, finish
-from models.records import Failure, Line, Page
+from models.records import Char, Failure, Line, Page
 from transforms import metrics
 from transforms.elements import PageOrFailure
-from transforms.handler import failed
+from transforms.handler import DEFAULTS, failed
 
 STAGE = "row"
 SCHEMA_VERSION = "1"
@@ -32,7 +32,9 @@ def _field(name: str, kind: pa.DataType, description: str, nullable: bool = Fals
     return pa.field(name, kind, nullable=nullable, metadata={"description": description})
 
 
-POINT = pa.struct([_field("x", pa.float32(), "pixels from the left"), _field("y", pa.float32(), "pixels from the top")])
+POINT = pa.struct(
+    [_field("x", pa.float32(), "pixels from the left"), _field("y", pa.float32(), "pixels from the top")]
+)
 
 CHAR = pa.struct(
     [
@@ -54,10 +56,22 @@ LINE = pa.struct(
         ),
         _field("detection_score", pa.float32(), "mean probability of text inside the polygon, 0 to 1"),
         _field("direction", pa.int16(), "0, or 180 where the line stood on its head"),
-        _field("direction_confidence", pa.float32(), "probability of `direction`; null where it was not asked", True),
-        _field("needs_review", pa.bool_(), "whether the line or one of its characters is under the review threshold"),
         _field(
-            "chars", pa.list_(_field("element", CHAR, "a character")), "its characters; null unless asked for", True
+            "direction_confidence",
+            pa.float32(),
+            "probability of `direction`; null where it was not asked",
+            True,
+        ),
+        _field(
+            "needs_review",
+            pa.bool_(),
+            "whether the line or one of its characters is under the review threshold",
+        ),
+        _field(
+            "chars",
+            pa.list_(_field("element", CHAR, "a character")),
+            "its characters; null unless asked for",
+            True,
         ),
     ]
 )
@@ -82,7 +96,11 @@ ERRORS = pa.schema(
     [
         _field("uri", pa.string(), "the file, as listed"),
         _field("page", pa.int32(), "0-based number of the page; null where the file as a whole failed", True),
-        _field("stage", pa.string(), "the stage that failed: read, decode, detect, rectify, direction, recognize, row"),
+        _field(
+            "stage",
+            pa.string(),
+            "the stage that failed: read, decode, detect, rectify, direction, recognize, row",
+        ),
         _field("kind", pa.string(), "a stable word for grouping, such as not_found, truncated, too_large"),
         _field("message", pa.string(), "one sentence: what happened and what to do"),
         _field("run_id", pa.string(), "the run that wrote the row"),
@@ -129,7 +147,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
 
 
 def _line_row(line: Line) -> dict[str, Any]:
-    chars = line.chars
+    chars = None if line.chars is None else [_char_row(char) for char in line.chars]
     return {
         "text": line.text,
         "confidence": line.confidence,
@@ -138,8 +156,12 @@ def _line_row(line: Line) -> dict[str, Any]:
         "direction": line.direction,
         "direction_confidence": line.direction_confidence,
         "needs_review": line.needs_review,
-        "chars": None if chars is None else [{"text": c.text, "confidence": c.confidence, "x0": c.x0, "x1": c.x1} for c in chars],
+        "chars": chars,
     }
+
+
+def _char_row(char: Char) -> dict[str, Any]:
+    return {"text": char.text, "confidence": char.confidence, "x0": char.x0, "x1": char.x1}
 
 
 def error_row(failure: Failure, run_id: str) -> dict[str, Any]:
@@ -157,8 +179,8 @@ def error_row(failure: Failure, run_id: str) -> dict[str, Any]:
 class Rows(NamedTuple):
     """Two collections of `pa.Table`: of `PAGES` and of `ERRORS`."""
 
-    pages: beam.PCollection
-    errors: beam.PCollection
+    pages: beam.pvalue.PCollection
+    errors: beam.pvalue.PCollection
 
 
 class ToRows(beam.PTransform):
@@ -170,11 +192,11 @@ class ToRows(beam.PTransform):
         options: `min_confidence` and `review_threshold` are used here.
     """
 
-    def __init__(self, bundle_id: str, run_id: str, options: ReadOptions = ReadOptions()) -> None:
+    def __init__(self, bundle_id: str, run_id: str, options: ReadOptions = DEFAULTS) -> None:
         super().__init__()
         self._work = _ToTables(bundle_id, run_id, options)
 
-    def expand(self, pages: beam.PCollection) -> Rows:
+    def expand(self, pages: beam.pvalue.PCollection) -> Rows:
         """Applies the stage to pages and failures."""
         tables = pages | beam.ParDo(self._work).with_outputs("errors", main="pages")
         return Rows(tables.pages, tables.errors)

@@ -12,10 +12,10 @@ from transforms.rows import ERRORS, PAGES, Rows, with_facts
 
 
 class WriteRows(beam.PTransform):
-    """Writes `pages/*.parquet` and `errors/*.parquet`: zstd, with statistics, one file for each bundle of work.
+    """Writes `pages/*.parquet` and `errors/*.parquet`: zstd, statistics, one file for each bundle of work.
 
-    Beam's own sink, since it names only those files that a bundle's last and successful run has written: a runner
-    that repeats a bundle doubles no row.
+    Beam's own sink, since it names only those files that a bundle's last and successful run has written: a
+    runner that repeats a bundle doubles no row.
 
     Args:
         output: folder or URI.
