@@ -40,7 +40,7 @@ from transforms.storage import Source, local
 __all__ = ["Source", "list_sources"]
 
 _IMAGE = re.compile(
-    r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|j2k|jfif|jp2|jpe|jpe?g|jp[fx]|p[bgnp]m|pdf|png|tga|tiff?|webp)",
+    r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|ico|j2[ck]|jfif|jp2|jpe|jpe?g|jp[cfx]|mpo|p[bgnp]m|pcx|pdf|png|psd|qoi|tga|tiff?|webp)",
     re.DOTALL,
 )
 _SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)

@@ -13,6 +13,7 @@ from models.decoding.limits import Limits
 from models.records import Image, InputError, Page
 
 _POINTS_PER_INCH = 72
+_MAX_SIDE = 65_000  # pixels, of a PDFium bitmap
 _WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
 
 _pdfium = threading.Lock()
@@ -88,12 +89,10 @@ def _render(document: Any, index: int, limits: Limits) -> Image:
 
 
 def _scale(width: float, height: float, limits: Limits) -> float:
-    """Pixels a point: `pdf_dpi`, or what `max_pixels` allow of it; sides in points."""
+    """Pixels a point: `pdf_dpi`, or what the limits allow of it; sides in points."""
     if not (0 < width < float("inf") and 0 < height < float("inf")):
         raise InputError("corrupt", f"The PDF's page is {width} x {height} points.")
-    wanted = limits.pdf_dpi / _POINTS_PER_INCH
-    # A pixel less a side, since sides are rounded up.
-    allowed = (limits.max_pixels / (width * height)) ** 0.5 * 0.999
-    if min(wanted, allowed) * max(width, height) > 10 * limits.max_pixels**0.5:
-        raise InputError("too_large", f"The PDF's page is {width:,.0f} x {height:,.0f} points.")
-    return float(min(wanted, allowed))
+    # A little less than the cap, since sides are rounded up.
+    by_area = (limits.max_pixels / (width * height)) ** 0.5 * 0.999
+    by_side = (2 * limits.target_side if limits.target_side else _MAX_SIDE) / max(width, height)
+    return float(min(limits.pdf_dpi / _POINTS_PER_INCH, by_area, by_side))

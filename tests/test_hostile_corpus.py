@@ -1,0 +1,103 @@
+"""The hostile corpus, read: every file ends as the pages or errors that `tests.corpus` says."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from models.records import Failure, Page
+from tests import corpus
+from transforms.read import ReadPages
+from transforms.sources import list_sources
+from transforms.storage import local
+
+CASES = corpus.items()
+MEGABYTE = 1 << 20 if sys.platform == "darwin" else 1 << 10
+"""In the unit of `ru_maxrss`."""
+
+Outcomes = dict[str, list[Page | Failure]]
+
+
+def peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MEGABYTE
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """What became of each file, by its name; pages without their pixels."""
+    folder = tmp_path_factory.mktemp("corpus")
+    corpus.write(folder)
+    os.mkfifo(folder / "impostors" / "pipe.jpg")
+    (folder / "impostors" / "dangling.jpg").symlink_to("nowhere.jpg")
+    (folder / "impostors" / "circle").symlink_to("..")
+    before = peak_memory()
+    found = read_folder(folder)
+    found["peak"] = [Page(width=peak_memory() - before)]
+    return found
+
+
+def read_folder(folder: Path) -> Outcomes:
+    work = ReadPages()._work
+    work.setup()
+    work.start_bundle()
+    found: Outcomes = defaultdict(list)
+    names = {item.name for item in CASES}
+
+    def keep(outcome: Page | Failure) -> None:
+        if isinstance(outcome, Page):
+            assert outcome.image is not None and outcome.image.shape[2] == 3
+            outcome = Page(outcome.uri, outcome.index, width=outcome.width, height=outcome.height)
+        name = local.path_of(outcome.uri).removeprefix(f"{folder}/")
+        found[name if name in names else name.rpartition("#")[0] or name].append(outcome)
+
+    for source in list_sources([os.fspath(folder)]):
+        for outcome in work.process(source):
+            keep(outcome)
+    for element in work.finish_bundle():
+        keep(element.value)
+    work.teardown()
+    return found
+
+
+@pytest.mark.parametrize("item", CASES, ids=[repr(item.name)[1:60] for item in CASES])
+def test_every_file_ends_as_it_must(item: corpus.Item, outcomes: Outcomes) -> None:
+    found = outcomes.get(item.name, [])
+    failures = [outcome for outcome in found if isinstance(outcome, Failure)]
+    assert found
+    if item.pages is not None:
+        assert len(found) - len(failures) == item.pages, failures
+    if item.kinds is not None:
+        assert tuple(sorted(failure.kind for failure in failures)) == item.kinds
+    for failure in failures:
+        assert failure.kind != "unreadable", failure  # the kind of what nobody foresaw
+        assert failure.stage in {"read", "decode"}
+        assert len(failure.message.split()) > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("impostors/pipe.jpg", "not_a_file"), ("impostors/dangling.jpg", "not_found")]
+)
+def test_what_is_no_file_is_an_error(name: str, kind: str, outcomes: Outcomes) -> None:
+    (failure,) = outcomes[name]
+    assert isinstance(failure, Failure)
+    assert failure.kind == kind
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+@pytest.mark.parametrize("value", range(1, 9))
+def test_orientation_turns_the_size(value: int, suffix: str, outcomes: Outcomes) -> None:
+    (page,) = outcomes[f"exif/orientation {value}.{suffix}"]
+    assert isinstance(page, Page)
+    assert (page.width, page.height) == ((320, 200) if value < 5 else (200, 320))
+
+
+def test_memory_stays_bounded(outcomes: Outcomes) -> None:
+    # The largest honest page has 10 million pixels; believing a claim of 60,000 x 60,000 would take 10 GB.
+    (grown,) = outcomes["peak"]
+    assert isinstance(grown, Page)
+    assert grown.width < 600
