@@ -219,8 +219,9 @@ def warp_line(
 ) -> Image:
     """Cuts the line out of its crop, its corners moved at random.
 
-    The result has the network's height and at most `max_width`. The upper and the lower edge move by up to `jitter` of the height outwards and four tenths of it inwards,
-    left and right half as much again, and each corner by a quarter of it on its own.
+    The result has the network's height and at most `max_width`. The upper and the lower edge move by up to
+    `jitter` of the height outwards and four tenths of it inwards, left and right half as much again, and each corner
+    by a quarter of it on its own.
     """
     rows, columns = image.shape[:2]
     inner_height, inner_width = rows - 2 * border, columns - 2 * border
