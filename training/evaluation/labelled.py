@@ -1,0 +1,77 @@
+"""Labelled lines and pages in the job's own records, labels in the place of what would be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from models.geometry import rectify
+from models.records import Line, Page, UsageError
+from training.data.crops import quad_of, read_image
+from training.data.labels import LabelledImage, read_labels
+
+T = TypeVar("T")
+
+
+def labelled_images(path: Path) -> tuple[LabelledImage, ...]:
+    """The images of a label file.
+
+    Raises:
+        UsageError: it holds none that is there.
+    """
+    images = read_labels(path).images
+    if not images:
+        raise UsageError(f"{path} names no image that is there: ppocr-train data check says why")
+    return images
+
+
+def holds_pages(images: Iterable[LabelledImage]) -> bool:
+    """Whether lines are marked by polygons; else each image is a line."""
+    return any(region.polygon for image in images for region in image.regions)
+
+
+def labelled_page(labelled: LabelledImage) -> Page:
+    """A page with its image and its labelled lines, those that nobody need read left out.
+
+    Raises:
+        UsageError: the image cannot be decoded.
+    """
+    try:
+        image = read_image(labelled.path)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    regions = [region for region in labelled.regions if not region.ignored and len(region.polygon) >= 4]
+    lines = tuple(Line(quad_of(region.polygon), 1.0, text=region.text) for region in regions)
+    return Page(uri=str(labelled.path), width=image.shape[1], height=image.shape[0], image=image, lines=lines)
+
+
+def labelled_lines(images: Iterable[LabelledImage], margin: float = 0.0) -> Iterator[Line]:
+    """Lines with their crops and labels: whole images, or what is cut out of pages as the job would.
+
+    Args:
+        images: of one label file.
+        margin: see `models.geometry.rectify`.
+
+    Raises:
+        UsageError: an image cannot be decoded.
+    """
+    for labelled in images:
+        page = labelled_page(labelled)
+        if holds_pages([labelled]):
+            yield from rectify(page, margin).lines
+        else:
+            yield from whole_lines(page, [region.text for region in labelled.regions])
+
+
+def whole_lines(page: Page, texts: Sequence[str]) -> Iterator[Line]:
+    """A line image as a line, once for each label."""
+    corners = [[0, 0], [page.width, 0], [page.width, page.height], [0, page.height]]
+    for text in texts:
+        yield Line(quad_of(tuple((float(x), float(y)) for x, y in corners)), 1.0, crop=page.image, text=text)
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` items, evenly spread over all."""
+    step = max(1, -(-len(items) // max(count, 1)))
+    return list(items[::step])

@@ -1,0 +1,89 @@
+"""`ppocr-train export`: a checkpoint becomes one ONNX file, checked against it (see `training.graph`).
+
+Weights are stored as int8 unless float32 is asked for; both are made, checked and reported side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from models.records import UsageError
+from training.graph import Trained, model_name, to_onnx
+from training.int8 import store_int8
+from training.parity import Checked, Samples, check, specimens
+
+TOLERANCE = 1e-4
+"""Largest difference of an output between torch and ONNX Runtime in float32."""
+AGREEMENT = 0.98
+"""Smallest share of decisions (texts, directions, pixels of text) that int8 weights must leave alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Both ways of storing a network, and how they fared."""
+
+    float32: onnx.ModelProto
+    int8: onnx.ModelProto
+    checked: dict[str, Checked]
+
+
+def export(trained: Trained, samples: Samples | None = None, fold: bool = False) -> Exported:
+    """Exports with float32 and with int8 weights and checks both.
+
+    Args:
+        trained: from `load_trained`.
+        samples: what to check on; None: made ones.
+        fold: whether texts are right without case.
+
+    Raises:
+        UsageError: float32 differs from the checkpoint by more than `TOLERANCE`, or int8 weights change more
+            decisions than `AGREEMENT` allows.
+    """
+    samples = specimens(trained.spec) if samples is None else samples
+    plain = to_onnx(trained)
+    packed = store_int8(plain)
+    models = {"float32": plain, "int8": packed}
+    checked = {name: check(trained, model, samples, fold) for name, model in models.items()}
+    deviation, agreement = checked["float32"].deviation, checked["int8"].agreement
+    if deviation > TOLERANCE:
+        raise UsageError(
+            f"the ONNX model's outputs differ from the checkpoint's by up to {deviation:.2g}, more than "
+            f"{TOLERANCE:g}: not written; does the network compute something that ONNX cannot say?"
+        )
+    if agreement < AGREEMENT:
+        raise UsageError(
+            f"int8 weights leave only {agreement:.1%} of the {model_name(trained.spec)} model's decisions as "
+            f"they were, {AGREEMENT:.0%} are asked for: not written; is it trained at all?"
+        )
+    return Exported(plain, packed, checked)
+
+
+def report(exported: Exported) -> str:
+    """Both ways of storing the weights, side by side."""
+    rows = [f"{'weights':<10}{'bytes':>12}{'ms':>9}{'deviation':>12}{'agreement':>12}{'accuracy':>11}"]
+    for name, row in exported.checked.items():
+        rows.append(
+            f"{name:<10}{row.size:>12,}{row.milliseconds:>9.2f}{row.deviation:>12.1e}{row.agreement:>12.4f}"
+            f"{row.accuracy:>11.4f}"
+        )
+    return "\n".join(rows)
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Writes aside and renames: nothing half-written stays under the final name.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    aside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(model.SerializeToString())
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UsageError(f"{path} could not be written: {error}") from None

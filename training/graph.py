@@ -1,0 +1,205 @@
+"""From a checkpoint to an ONNX graph that says itself how pixels enter it.
+
+The file holds the network in evaluation, batch norms folded into the convolutions, batch and width (of a
+detector height and width) left open. A recogniser decides in the graph: it gives the best class of each step
+and its probability, a fiftieth of what it would have to hand out. How the file is to be used (colour,
+normalisation, height, charset, thresholds) stands in its metadata as a bundle's manifest would say it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.bundle import DetectionSpec, DirectionSpec, ModelFile, RecognitionSpec
+from models.records import UsageError
+from training.checkpoint import load_checkpoint, load_network
+from training.config import build_config
+
+METADATA = "ppocr-beam"
+"""Key of the ONNX file's metadata: JSON of `model`, `spec` and `training`."""
+OPSET = 17
+
+Spec = DetectionSpec | DirectionSpec | RecognitionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A checkpoint, ready to be exported.
+
+    Attributes:
+        network: in eval mode; logits of a recogniser, probabilities of the others.
+        spec: how a bundle would use it; `file` and `sha256` are empty.
+        facts: what is known of its training: step, scores.
+    """
+
+    network: nn.Module
+    spec: Spec
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def load_trained(path: Path) -> Trained:
+    """Loads a checkpoint with its averaged weights.
+
+    Raises:
+        CheckpointError: it cannot be read, or is damaged.
+        UsageError: its charset is not that of its classes.
+    """
+    state = load_checkpoint(path).state
+    config = build_config(state["config"])
+    network = load_network(path)
+    spec = _SPECS[config.task](config.data, state)
+    if isinstance(spec, RecognitionSpec):
+        classes = network(torch.zeros(1, len(spec.mean), spec.height, 64)).shape[2]
+        if classes != len(spec.charset) + 1:
+            raise UsageError(
+                f"{path} has {classes} classes, but its charset of {len(spec.charset)} characters and the "
+                f"blank make {len(spec.charset) + 1}: the checkpoint was put together wrongly"
+            )
+    return Trained(network, spec, {"step": state.get("step"), "scores": state.get("scores", {})})
+
+
+def recognition_spec(settings: Any, state: dict[str, Any]) -> RecognitionSpec:
+    """What a recogniser's manifest says, from `training.tasks.recognition.Settings`."""
+    shape = settings.shape
+    return RecognitionSpec(
+        "", "", *_half(shape.color), shape.height, "decision", shape.widths, tuple(state["charset"])
+    )
+
+
+def direction_spec(settings: Any, _: dict[str, Any]) -> DirectionSpec:
+    """What a direction classifier's manifest says, from `training.tasks.direction.Settings`."""
+    return DirectionSpec("", "", *_half(settings.color), settings.height, settings.width, settings.threshold)
+
+
+def detection_spec(settings: Any, _: dict[str, Any]) -> DetectionSpec:
+    """What a detector's manifest says, from `training.tasks.detection.Settings`."""
+    pixels = settings.pixels
+    return DetectionSpec("", "", "bgr", pixels.mean, pixels.std, **asdict(settings.post))
+
+
+_SPECS: dict[str, Callable[[Any, dict[str, Any]], Spec]] = {
+    "recognition": recognition_spec,
+    "direction": direction_spec,
+    "detection": detection_spec,
+}
+
+
+def _half(color: str) -> tuple[Any, tuple[float, ...], tuple[float, ...]]:
+    """Colour, mean and std of lines: training maps pixels to -1 ... 1."""
+    half = (0.5,) * (1 if color == "gray" else 3)
+    return color, half, half
+
+
+class Decision(nn.Module):
+    """A recogniser that says its best class of each step, and the probability of that.
+
+    The best one's softmax is 1 / sum(exp(logit - best logit)): no other class' probability is worked out.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """N x C x H x W -> N x T int64, N x T float32."""
+        logits = self.network(image)
+        best = logits.amax(2, keepdim=True)
+        return logits.argmax(2), torch.exp(logits - best).sum(2).reciprocal()
+
+
+def with_decision(trained: Trained) -> nn.Module:
+    """The network as it is exported, in eval mode."""
+    decided = Decision(trained.network) if isinstance(trained.spec, RecognitionSpec) else trained.network
+    return decided.eval()
+
+
+_OUTPUTS: dict[type[Spec], dict[str, dict[int, str]]] = {
+    RecognitionSpec: {
+        "image": {0: "N", 3: "W"},
+        "classes": {0: "N", 1: "T"},
+        "probabilities": {0: "N", 1: "T"},
+    },
+    DirectionSpec: {"image": {0: "N"}, "probabilities": {0: "N"}},
+    DetectionSpec: {"image": {0: "N", 2: "H", 3: "W"}, "map": {0: "N", 2: "H", 3: "W"}},
+}
+
+
+def to_onnx(trained: Trained) -> onnx.ModelProto:
+    """The float32 model, with its spec in the metadata."""
+    axes = _OUTPUTS[type(trained.spec)]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The older exporter, which says so, needs no further package and folds batch norms by itself.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            with_decision(trained),
+            (torch.from_numpy(example(trained.spec)),),
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(axes)[1:],
+            dynamic_axes=axes,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps(describe(trained), ensure_ascii=False)
+    return model
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """What the file's metadata says."""
+    spec = {key: value for key, value in asdict(trained.spec).items() if key not in ("file", "sha256")}
+    return {"model": model_name(trained.spec), "spec": spec, "training": trained.facts}
+
+
+def model_name(spec: ModelFile) -> str:
+    """detection, direction or recognition."""
+    return _name(type(spec))
+
+
+def _name(kind: type[ModelFile]) -> str:
+    return kind.__name__.removesuffix("Spec").lower()
+
+
+def read_metadata(path: Path) -> tuple[Spec, dict[str, Any]]:
+    """The spec that an exported file states, and the facts of its training.
+
+    Raises:
+        UsageError: the file is no ONNX model, or was not exported by this package.
+    """
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # a missing file, or protobuf's own error, which is no public class
+        raise UsageError(f"{path} cannot be read as an ONNX model: {str(error).splitlines()[0]}") from None
+    stated = {entry.key: entry.value for entry in model.metadata_props}.get(METADATA)
+    if stated is None:
+        raise UsageError(f"{path} does not say how to use it: export it with ppocr-train export")
+    values = json.loads(stated)
+    kind = next(kind for kind in _OUTPUTS if _name(kind) == values["model"])
+    spec = {key: tuple(value) if isinstance(value, list) else value for key, value in values["spec"].items()}
+    return kind(file="", sha256="", **spec), values["training"]
+
+
+def example(spec: Spec) -> npt.NDArray[np.float32]:
+    """A typical input: a line of 320 columns, 16 lines to classify, a page of 960 x 480."""
+    channels = len(spec.mean)
+    if isinstance(spec, RecognitionSpec):
+        shape = (1, channels, spec.height, 320)
+    elif isinstance(spec, DirectionSpec):
+        shape = (16, channels, spec.height, spec.width)
+    else:
+        shape = (1, channels, 960, 480)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
