@@ -60,7 +60,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             module = importlib.import_module(f"training.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    return parser.parse_args(arguments)
+    args, rest = parser.parse_known_args(arguments)
+    # argparse gives up on positional arguments that stand behind an option; key=value may stand anywhere.
+    settings = [text for text in rest if "=" in text and not text.startswith("-")]
+    if rest != settings or rest and not hasattr(args, "overrides"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides += settings
+    return args
 
 
 if __name__ == "__main__":

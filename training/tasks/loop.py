@@ -196,6 +196,7 @@ class Keeper(Callback):
             trainer.should_stop = True
         elif now - self.saved > 60 * system.config.checkpoint_minutes:
             self.save(trainer, system, LAST)
+            self.saved = now
 
     def on_validation_start(self, trainer: Trainer, system: Any) -> None:
         if system.ema is not None:
@@ -217,7 +218,6 @@ class Keeper(Callback):
 
     def save(self, trainer: Trainer, system: Any, name: str) -> None:
         """Writes the whole state of the run, from the first process only."""
-        self.saved = time.monotonic()
         if trainer.is_global_zero:
             tensors = snapshot(system, trainer.optimizers[0])
             save_checkpoint(self.folder / name, tensors, describe(system, self.best))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.__main__ import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"ppocr-train {command}" in capsys.readouterr().out
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys\nfrom training.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, cwd=Path(__file__).parents[2]
+        ).returncode
+        == 0
+    )
+
+
+def test_data_goes_from_labels_to_a_shard_and_a_sheet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 40, 3), 255, np.uint8))
+    regions = [
+        {"transcription": t, "points": [[2, 2], [30, 2], [30, 12], [2, 12]]} for t in ("one", "", "日")
+    ]
+    labels = tmp_path / "Label.txt"
+    labels.write_text(f"a.png\t{json.dumps(regions)}\n")
+    assert main(["data", "check", str(labels)]) == 1
+    out = capsys.readouterr().out
+    assert "1 images, 3 lines" in out and "empty text: 1" in out and "not in the charset: 1" in out
+    assert main(["data", "pack", str(labels), str(tmp_path / "shard")]) == 0
+    assert main(["data", "preview", str(tmp_path / "shard"), str(tmp_path / "sheet.png")]) == 0
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
+    assert main(["data", "crop", str(labels), str(tmp_path / "crops")]) == 0
+    assert main(["data", "split", str(tmp_path / "crops" / "rec_gt.txt"), "--dev", "0.5"]) == 0
+    assert main(["data", "pack", str(labels), str(tmp_path / "shard")]) == 2
+    assert "exists already" in capsys.readouterr().err
