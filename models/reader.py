@@ -23,7 +23,7 @@ class ReadOptions:
 
     Attributes:
         direction: which lines are asked whether they are upside down, see `DirectionClassifier`.
-        min_confidence: lines read with less are dropped.
+        min_confidence: lines read with less are dropped; by default half, as the references do.
         review_threshold: a line needs review where it or one of its characters was read with less.
         chars: whether to give each character's confidence and extent.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
@@ -34,7 +34,7 @@ class ReadOptions:
     """
 
     direction: DirectionMode = "sample"
-    min_confidence: float = 0.0
+    min_confidence: float = 0.5
     review_threshold: float = 0.8
     chars: bool = False
     detection_limit: int | None = None
