@@ -120,12 +120,21 @@ def _region(rng: Random, height: int, width: int) -> tuple[int, int, int, int, n
         wide, tall = rng.uniform(0.03, 0.6) * width, rng.uniform(0.05, 0.9) * height
         left, top = rng.uniform(-0.1, 0.9) * width, rng.uniform(-0.1, 0.8) * height
         lean = [rng.uniform(-0.1, 0.1) * height for _ in range(2)]
-        points = [[left, top], [left + wide, top + lean[0]], [left + wide, top + tall + lean[1]], [left, top + tall]]
+        points = [
+            [left, top],
+            [left + wide, top + lean[0]],
+            [left + wide, top + tall + lean[1]],
+            [left, top + tall],
+        ]
         cv2.fillPoly(mask, [np.array(points, np.int32)], 255)
     else:
         centre = (rng.randint(0, width), rng.randint(0, height))
         axes = (rng.randint(width // 12, width // 3), rng.randint(height // 12, height // 3))
-        cv2.fillPoly(mask, [cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))], 255)
+        cv2.fillPoly(
+            mask,
+            [cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))],
+            255,
+        )
     x, y, wide, tall = cv2.boundingRect(mask)
     return x, y, wide, tall, mask[y : y + tall, x : x + wide]
 

@@ -66,14 +66,20 @@ class Plan:
 
 def add_parser(subparsers: Any) -> None:
     """Adds `synthesize` and its own sub-commands."""
-    parser = subparsers.add_parser("synthesize", help="make text lines, pages or direction samples with their labels")
+    parser = subparsers.add_parser(
+        "synthesize", help="make text lines, pages or direction samples with their labels"
+    )
     kinds = parser.add_subparsers(dest="what", required=True)
     lines = kinds.add_parser("lines", help="text lines: images and rec_gt.txt")
     pages = kinds.add_parser("pages", help="pages: images and Label.txt with line quads")
-    directions = kinds.add_parser("directions", help="lines, half of them upside down: images and direction_gt.txt")
+    directions = kinds.add_parser(
+        "directions", help="lines, half of them upside down: images and direction_gt.txt"
+    )
     devset = kinds.add_parser("devset", help="a development set of pages in fonts that training never uses")
     devset.add_argument("kind", choices=sorted(DEVSETS))
-    pages.add_argument("--kinds", default=",".join(MIX), help="kinds of pages, by commas (default: %(default)s)")
+    pages.add_argument(
+        "--kinds", default=",".join(MIX), help="kinds of pages, by commas (default: %(default)s)"
+    )
     for each in (lines, directions):
         each.add_argument("--color", action="store_true", help="three channels; gray without")
     for each, count in ((lines, 1000), (directions, 1000), (pages, 100), (devset, 40)):
@@ -82,11 +88,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> None:
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty")
-    parser.add_argument("--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty"
+    )
+    parser.add_argument(
+        "--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead"
+    )
     parser.add_argument("--count", type=_positive, default=count, help="samples (default: %(default)s)")
-    parser.add_argument("--charset", default="latin", help="a file of one character a line, or a name (default: latin)")
-    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--charset", default="latin", help="a file of one character a line, or a name (default: latin)"
+    )
+    parser.add_argument(
+        "--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="another seed, another set (default: 0)")
 
@@ -152,7 +166,9 @@ def write_set(plan: Plan, output: Path, count: int, workers: int) -> None:
         aside.rename(output)
     except OSError as error:
         space = " Free some space, or ask for fewer." if error.errno == errno.ENOSPC else ""
-        raise UsageError(f"{output} cannot be written: {error.strerror or error}. Nothing was kept.{space}") from error
+        raise UsageError(
+            f"{output} cannot be written: {error.strerror or error}. Nothing was kept.{space}"
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -202,7 +218,10 @@ def sampler(plan: Plan) -> Callable[[int], tuple[Image, str]]:
 
 def _page_label(pages: PageSource, index: int) -> tuple[Image, str]:
     page = pages.sample(index)
-    lines = [{"transcription": text, "points": np.round(quad, 1).tolist(), "difficult": False} for quad, text in page.lines]
+    lines = [
+        {"transcription": text, "points": np.round(quad, 1).tolist(), "difficult": False}
+        for quad, text in page.lines
+    ]
     return page.image, json.dumps(lines, ensure_ascii=False)
 
 

@@ -21,7 +21,7 @@ class Writer:
         self, source: TextSource, book: FontBook, rng: Random, width: int, height: int, size: int
     ) -> None:
         self.source, self.book, self.rng = source, book, rng
-        self.sheet = Sheet(width, height, rng)
+        self.sheet = Sheet(width, height, rng, source.allowed)
         face, _ = book.pick(rng, "Aé0", "common" if rng.random() < 0.55 else "plain")
         bold, _ = book.pick(rng, "Aé0", "bold")
         self.body, self.heading = Pen(face, size), Pen(bold, round(size * rng.uniform(1.0, 1.7)))

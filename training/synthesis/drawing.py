@@ -56,7 +56,7 @@ def draw_text(face: Face, text: str, setting: Setting, rng: Random) -> tuple[Mas
     else:
         for char, x in zip(text, advances, strict=False):
             shift = rng.gauss(0, setting.jitter) * setting.size
-            ink = 255 if not setting.jitter else rng.randint(150, 255)
+            ink = 255 if not setting.jitter else rng.randint(185, 255)
             pen.text((setting.size + x, above + shift), char, fill=ink, font=font, anchor="ls")
     mask = _trim_sides(np.asarray(image))
     if setting.stretch != 1.0:

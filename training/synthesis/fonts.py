@@ -238,7 +238,7 @@ def built_in_face() -> Face:
 
 def index_faces(folders: Sequence[Path] | None = None) -> list[Face]:
     """All legible faces under `folders`, one of each design, in an order that does not depend on the file system."""
-    files = sorted(_font_files(font_folders() if folders is None else folders))
+    files = sorted(font_files(font_folders() if folders is None else folders))
     cache = _read_cache()
     stamps = {path: _stamp(path) for path in files}
     missing = [path for path in files if stamps[path] not in cache]
@@ -277,7 +277,8 @@ def _legible(face: Face) -> bool:
     return not _UNREADABLE.search(f"{face.family} {face.style} {Path(face.path).stem}")
 
 
-def _font_files(folders: Sequence[Path]) -> Iterator[str]:
+def font_files(folders: Sequence[Path]) -> Iterator[str]:
+    """The TrueType and OpenType files under `folders`."""
     for folder in folders:
         for path in folder.rglob("*"):
             if path.suffix.lower() in (".ttf", ".otf"):
@@ -305,7 +306,7 @@ def _read_cache() -> dict[str, Face | None]:
     try:
         stored = json.loads(_cache_file().read_text(encoding="utf-8"))
         return {stamp: Face(**record) if record else None for stamp, record in stored.items()}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 

@@ -92,7 +92,7 @@ class LineSource:
         face, text = self._book.pick(
             rng, text, look.face if rng.random() < 0.8 else rng.choice(("any", "common", "plain"))
         )
-        text = " ".join(text.split()) or "0"
+        text = " ".join(text.split()) or next(filter(face.draws, self._texts.characters))
         canvas, box = self._compose(face, text, look, rng)
         mask = _place(canvas, box, look.bend, rng)
         image = look.render(mask, rng, self._color)
@@ -320,15 +320,14 @@ def dot_matrix(mask: Mask, rng: Random, color: bool) -> Image:
 
 def typewriter(mask: Mask, rng: Random, color: bool) -> Image:
     """Struck characters: uneven, bled, often copied since."""
-    mask = looks.fade(
-        cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.0)),
-        rng,
-        rng.uniform(0.1, 0.5),
-        rng.choice((1, 3, 9)),
-    )
-    if rng.random() < 0.45:
-        mask = looks.binarise(mask, rng, roughness=rng.uniform(10, 45))
-    return _finish(_inked(mask, rng, color, (195, 255), (5, 100), 8), rng)
+    struck = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.0))
+    if rng.random() < 0.55:
+        mask = looks.fade(struck, rng, rng.uniform(0.1, 0.45), rng.choice((1, 3, 9)))
+    else:
+        mask = looks.binarise(
+            looks.fade(struck, rng, rng.uniform(0.0, 0.2), 3), rng, roughness=rng.uniform(10, 40)
+        )
+    return _finish(_inked(looks.legible(struck, mask), rng, color, (195, 255), (5, 100), 8), rng)
 
 
 def fax(mask: Mask, rng: Random, color: bool) -> Image:
@@ -396,6 +395,8 @@ def sign(mask: Mask, rng: Random, color: bool) -> Image:
     image = looks.paint(image_ground, mask, ink, *colours)
     if rng.random() < 0.5:
         image = looks.light(image, rng, rng.uniform(0.1, 0.6))
+    if rng.random() < 0.25:  # far away, or in motion
+        image = looks.blur(looks.coarsen(image, rng, rng.uniform(1.5, 3.2)), rng, rng.uniform(0.5, 1.8))
     return _finish(image, rng)
 
 

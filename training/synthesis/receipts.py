@@ -35,7 +35,7 @@ class Receipt:
         self.left = size * rng.uniform(0.4, 2.2)
         self.right = self.width - size * rng.uniform(0.4, 2.2)
         self.upper = rng.random() < 0.45
-        self.sheet = Sheet(self.width, round(self.pitch * 95), rng)
+        self.sheet = Sheet(self.width, round(self.pitch * 95), rng, source.allowed)
         self.y = size * rng.uniform(1.5, 5)
 
     def draw(self) -> Sheet:

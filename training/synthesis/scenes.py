@@ -14,7 +14,7 @@ from models.records import Image, Quad
 from training.synthesis import looks
 from training.synthesis.capture import backdrop, camera, inside, move_quad
 from training.synthesis.distractors import logo
-from training.synthesis.drawing import Mask, Setting, draw_text, stamp
+from training.synthesis.drawing import Box, Mask, Setting, draw_text, stamp
 from training.synthesis.fonts import FontBook
 from training.synthesis.sheet import PageLine, pad_box, quad_of
 from training.synthesis.text import TextSource
@@ -85,8 +85,10 @@ def _object(made: _Scene, rng: Random) -> None:
 
 def _board(made: _Scene, source: TextSource, book: FontBook, rng: Random) -> None:
     """A block of one to four lines of text, on a board of its own or straight on what is there."""
-    kind = rng.choices(("bold", "any", "common", "script"), (50, 25, 18, 7))[0]
-    cover, boxes = _block(source, book, rng, kind)
+    drawn = _words(source, book, rng)
+    if not drawn:
+        return
+    cover, boxes = _stack(drawn, rng)
     reach = min(made.taken.shape[1] / cover.shape[1], made.taken.shape[0] / cover.shape[0])
     text_height = boxes[0][0][3] - boxes[0][0][1]
     scale = min(
@@ -107,36 +109,36 @@ def _board(made: _Scene, source: TextSource, book: FontBook, rng: Random) -> Non
     made.lines += [PageLine(quad, text) for quad, (_, text) in zip(quads, boxes, strict=True)]
 
 
-def _block(
-    source: TextSource, book: FontBook, rng: Random, kind: str
-) -> tuple[Mask, list[tuple[tuple[float, float, float, float], str]]]:
-    """Coverage of the block at about 40 pixels a line, with its boxes."""
-    count, size = rng.choices((1, 2, 3, 4), (58, 24, 12, 6))[0], 44
-    align, spacing = rng.choice((0.5, 0.5, 0.0)), rng.choice((0.0, 0.0, 0.0, rng.uniform(0.02, 0.3)))
+def _words(source: TextSource, book: FontBook, rng: Random) -> list[tuple[Mask, str]]:
+    """One to four texts as coverage tight to their ink, the first the largest, at most 44 pixels an em."""
+    kind = rng.choices(("bold", "any", "common", "script"), (50, 25, 18, 7))[0]
+    spacing = rng.choice((0.0, 0.0, 0.0, rng.uniform(0.02, 0.3)))
     drawn: list[tuple[Mask, str]] = []
-    for number in range(count):
-        text = source.sign(rng)
-        face, text = book.pick(rng, text, kind)
-        if text.strip():
-            scale = 1.0 if number == 0 else rng.uniform(0.5, 1.0)
-            mask, _ = draw_text(
-                face, text, Setting(round(size * scale), spacing, 0.0, rng.uniform(0.8, 1.2)), rng
-            )
-            rows = np.flatnonzero(mask.max(axis=1) > 60)
-            if rows.size:
-                drawn.append((mask[rows[0] : rows[-1] + 1], " ".join(text.split())))
-    if not drawn:
-        drawn = [(np.full((20, 20), 255, np.uint8), "-")]
-    pad, gap = rng.randint(6, 40), rng.randint(5, 30)
+    for number in range(rng.choices((1, 2, 3, 4), (58, 24, 12, 6))[0]):
+        face, text = book.pick(rng, source.sign(rng), kind)
+        text = " ".join(text.split())
+        if not text:
+            continue
+        size = round(44 * (1.0 if number == 0 else rng.uniform(0.5, 1.0)))
+        mask, _ = draw_text(face, text, Setting(size, spacing, 0.0, rng.uniform(0.8, 1.2)), rng)
+        rows = np.flatnonzero(mask.max(axis=1) > 60)
+        if rows.size:
+            drawn.append((mask[rows[0] : rows[-1] + 1], text))
+    return drawn
+
+
+def _stack(drawn: Sequence[tuple[Mask, str]], rng: Random) -> tuple[Mask, list[tuple[Box, str]]]:
+    """The texts under one another on one mask, with their boxes."""
+    pad, gap, align = rng.randint(6, 40), rng.randint(5, 30), rng.choice((0.5, 0.5, 0.0))
     width = max(mask.shape[1] for mask, _ in drawn) + 2 * pad
-    cover = np.zeros(
-        (sum(mask.shape[0] for mask, _ in drawn) + gap * (len(drawn) - 1) + 2 * pad, width), np.uint8
-    )
-    boxes, y = [], pad
+    height = sum(mask.shape[0] for mask, _ in drawn) + gap * (len(drawn) - 1) + 2 * pad
+    cover = np.zeros((height, width), np.uint8)
+    boxes: list[tuple[Box, str]] = []
+    y = pad
     for mask, text in drawn:
         x = round(pad + align * (width - 2 * pad - mask.shape[1]))
         stamp(cover, mask, x, y)
-        boxes.append(((float(x), float(y), float(x + mask.shape[1]), float(y + mask.shape[0])), text))
+        boxes.append(((x, y, x + mask.shape[1], y + mask.shape[0]), text))
         y += mask.shape[0] + gap
     return cover, boxes
 

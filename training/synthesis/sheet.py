@@ -59,10 +59,17 @@ class Sheet:
         light: print in the paper's colour upon panels, uint8 (H, W).
         ground: what is printed under the text: panels and pictures, as lightness 0 to 255, uint8 (H, W).
         found: the lines so far: box and text.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        rng: for what is uneven in writing.
+        allowed: the characters that may be written.
     """
 
-    def __init__(self, width: int, height: int, rng: Random) -> None:
+    def __init__(self, width: int, height: int, rng: Random, allowed: frozenset[str]) -> None:
         self.width, self.height, self.rng = width, height, rng
+        self._allowed = allowed
         self.ink: Mask = np.zeros((height, width), np.uint8)
         self.light: Mask = np.zeros((height, width), np.uint8)
         self.ground: Mask = np.full((height, width), 255, np.uint8)
@@ -82,7 +89,7 @@ class Sheet:
         """Writes one line of text.
 
         Args:
-            text: what the face cannot draw is left out.
+            text: what the face cannot draw, or the charset lacks, is left out.
             pen: face and setting.
             x: where the line stands, in pixels.
             baseline: likewise.
@@ -94,9 +101,8 @@ class Sheet:
         Returns:
             The box of the ink, or None where nothing was drawn: no glyphs, no room, or text stands there already.
         """
-        text = " ".join("".join(char for char in text if char in pen.face.glyph_set).split())
-        if not text or not pen.face.cased and text != text.upper():
-            text = text.upper()
+        able = pen.face.glyph_set & self._allowed
+        text = " ".join("".join(char for char in text if char in able).split())
         if not text:
             return None
         mask, above = draw_text(pen.face, text, pen.setting, self.rng)

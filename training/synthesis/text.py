@@ -195,8 +195,8 @@ class TextSource:
     """
 
     def __init__(self, charset: Sequence[str]) -> None:
-        self._allowed = frozenset(charset) | {" "}
-        self._characters = sorted(char for char in self._allowed if char.strip())
+        self.allowed = frozenset(charset) | {" "}
+        self.characters = sorted(char for char in self.allowed if char.strip())
         self._languages = list(LANGUAGES)
         self._weights = list(LANGUAGES.values())
         self._kinds: list[tuple[Callable[[Random], str], int]] = [
@@ -232,13 +232,13 @@ class TextSource:
 
     def fit(self, text: str, rng: Random) -> str:
         """`text` within the charset: what it lacks is spelled otherwise or dropped."""
-        if not self._allowed.issuperset(text):
-            text = "".join(char if char in self._allowed else _FALLBACKS.get(char, "") for char in text)
-            text = "".join(char for char in text if char in self._allowed)
+        if not self.allowed.issuperset(text):
+            text = "".join(char if char in self.allowed else _FALLBACKS.get(char, "") for char in text)
+            text = "".join(char for char in text if char in self.allowed)
         text = " ".join(text.split())
         if len(text) > MAX_CHARS:
             text = text[:MAX_CHARS].rsplit(" ", 1)[0]
-        return text or rng.choice(self._characters)
+        return text or rng.choice(self.characters)
 
     def word(self, rng: Random) -> str:
         """One word in one of the styles of case."""
@@ -484,9 +484,7 @@ class TextSource:
 
     def leader(self, rng: Random) -> str:
         """An entry of a table of contents, a blank to be filled in, a rule of characters."""
-        fill = rng.choice(
-            ("....", "......", "........", "____", "_______", "----", ". . . .", "***", "====", "-----------")
-        )
+        fill = rng.choice(("....", "......", "........", "----", ". . . .", "***", "====", "-----------"))
         return rng.choice(
             (
                 f"{self.words(rng)[:24]} {fill} {rng.randint(1, 300)}",
@@ -499,11 +497,11 @@ class TextSource:
         """One or two characters, as tables and forms have them."""
         return rng.choice(
             (
-                rng.choice(self._characters),
+                rng.choice(self.characters),
                 rng.choice("0123456789"),
                 letters(rng, 1, 2),
                 digits(rng, 1, 2),
-                rng.choice(self._characters),
+                rng.choice(self.characters),
             )
         )
 
@@ -536,7 +534,7 @@ class TextSource:
 
     def rare(self, rng: Random) -> str:
         """Characters drawn evenly from the charset, inside words or as strings of their own."""
-        drawn = rng.choices(self._characters, k=rng.randint(3, 8))
+        drawn = rng.choices(self.characters, k=rng.randint(3, 8))
         if rng.random() < 0.4:
             cut = rng.randint(1, len(drawn))
             return "".join(drawn[:cut]) + " " + "".join(drawn[cut:])
