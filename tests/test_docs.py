@@ -61,6 +61,14 @@ def test_the_columns_are_described_as_they_are(schema: object, folder: str) -> N
     assert listed[: len(describe(schema))] == describe(schema)  # type: ignore[arg-type]
 
 
+def test_every_kind_of_error_is_explained() -> None:
+    text = (ROOT / "docs" / "output.md").read_text("utf-8")
+    sources = [path.read_text("utf-8") for room in ("models", "transforms") for path in (ROOT / room).rglob("*.py")]
+    kinds = {kind for source in sources for kind in re.findall(r'InputError\(\s*"([a-z_]+)"', source)}
+    assert len(kinds) > 10
+    assert not {kind for kind in kinds if f"`{kind}`" not in text}
+
+
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8")):
