@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -131,8 +131,10 @@ def merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        mergeable = isinstance(old, dict) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if mergeable and _same_name(old, value) else value
+        if isinstance(old, dict) and isinstance(value, Mapping) and _same_name(old, value):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -205,11 +207,12 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return from_tree(
             kind, {"name": value} if kind is Choice and isinstance(value, str) else value, path + "."
         )
-    origin, arguments = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
-    if origin is tuple:
+    if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{path} must be a list, got {value!r}")
-        return tuple(_convert(arguments[0], item, f"{path}.{number}") for number, item in enumerate(value))
+        return tuple(
+            _convert(get_args(kind)[0], item, f"{path}.{number}") for number, item in enumerate(value)
+        )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind in (int, float, str, bool) and (

@@ -118,7 +118,7 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _relabel(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     from training.data.relabel import relabel_shard
     from training.data.teacher import Teacher

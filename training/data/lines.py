@@ -78,7 +78,7 @@ class ShardSource:
         self.texts = texts
         borders = np.asarray([label.get("border", 0) for label in self.shard.labels], np.int64)
         sizes = self.shard.index[:, 1:3] - 2 * borders[:, None]
-        self._ratios = (sizes[:, 1] / np.maximum(sizes[:, 0], 1))[self.usable]
+        self._ratios: NDArray[np.float64] = (sizes[:, 1] / np.maximum(sizes[:, 0], 1))[self.usable]
 
     def ratios(self, block: int) -> NDArray[np.float64]:
         return self._ratios
@@ -220,8 +220,8 @@ def warp_line(
     """Cuts the line out of its crop, its corners moved at random.
 
     The result has the network's height and at most `max_width`. The upper and the lower edge move by up to
-    `jitter` of the height outwards and four tenths of it inwards, left and right half as much again, and each corner
-    by a quarter of it on its own.
+    `jitter` of the height outwards and four tenths of it inwards, left and right half as much again, and each
+    corner by a quarter of it on its own.
     """
     rows, columns = image.shape[:2]
     inner_height, inner_width = rows - 2 * border, columns - 2 * border

@@ -32,9 +32,10 @@ def cased_text(label: str, reading: str) -> str:
     """
     reading = unicodedata.normalize("NFKC", reading)
     case: list[bool | None] = [None] * len(label)  # True: upper
-    for tag, start, stop, other, _ in Levenshtein.opcodes(_fold(label), _fold(reading)).as_list():
-        if tag in ("equal", "replace"):
-            for i, j in zip(range(start, stop), range(other, other + stop - start), strict=True):
+    for step in Levenshtein.opcodes(_fold(label), _fold(reading)):
+        if step.tag in ("equal", "replace"):  # both cover as many characters of the one as of the other
+            source, target = range(step.src_start, step.src_end), range(step.dest_start, step.dest_end)
+            for i, j in zip(source, target, strict=True):
                 case[i] = reading[j].isupper() if reading[j].isalpha() else None
     return "".join(
         c if up is None else c.upper() if up else c.lower()

@@ -100,4 +100,4 @@ def crnn(
     necks = {"lstm": LstmNeck, "conv": ConvNeck}
     if neck not in necks:
         raise ValueError(f"no neck {neck!r}: lstm or conv")
-    return Crnn(net, pool, necks[neck](net.widths[-1], hidden), classes)  # type: ignore[operator, index, arg-type]
+    return Crnn(net, pool, necks[neck](net.widths[-1], hidden), classes)  # type: ignore[index, arg-type]

@@ -87,7 +87,7 @@ def exposure(image: Image, rng: np.random.Generator) -> Image:
 def noise(image: Image, rng: np.random.Generator) -> Image:
     """Gaussian noise with a deviation of 2 to 18 levels."""
     grains = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(2, 18))
-    return np.clip(image + grains, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + grains, 0, 255), np.uint8)
 
 
 def jpeg(image: Image, rng: np.random.Generator) -> Image:

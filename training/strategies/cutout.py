@@ -15,6 +15,6 @@ def cutout(
     height, width = image.shape[:2]
     y, x = int(rng.integers(height)), int(rng.integers(width))
     half = max(1, round(size * height / 2))
-    covered = image.copy()
+    covered: NDArray[np.uint8] = image.copy()
     covered[max(0, y - half) : y + half, max(0, x - half) : x + half] = 128
     return covered

@@ -18,6 +18,6 @@ def grid_mask(
     dy, dx = rng.integers(pitch, size=2)
     rows = (np.arange(height) + dy) % pitch < side
     columns = (np.arange(width) + dx) % pitch < side
-    masked = image.copy()
+    masked: NDArray[np.uint8] = image.copy()
     masked[np.ix_(rows, columns)] = 0
     return masked

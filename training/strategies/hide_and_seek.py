@@ -20,6 +20,6 @@ def hide_and_seek(
     side = max(1, height // rows)
     cells = rng.random((-(-height // side), -(-width // side))) < hidden
     mask = np.kron(cells, np.ones((side, side), bool))[:height, :width]
-    seen = image.copy()
+    seen: NDArray[np.uint8] = image.copy()
     seen[mask] = image.mean(axis=(0, 1)).astype(np.uint8)
     return seen

@@ -37,7 +37,7 @@ def _sign(rng: np.random.Generator) -> float:
 
 
 def _blend(image: Image, other: NDArray[np.float32], share: float) -> Image:
-    return np.clip(image + (other - image) * np.float32(share), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + (other - image) * np.float32(share), 0, 255), np.uint8)
 
 
 def autocontrast(image: Image, magnitude: float, rng: np.random.Generator) -> Image:

@@ -17,6 +17,6 @@ def random_erasing(
     ratio = np.exp(rng.uniform(-np.log(3), np.log(3)))
     h, w = min(height, max(1, round((area * ratio) ** 0.5))), min(width, max(1, round((area / ratio) ** 0.5)))
     y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    erased = image.copy()
+    erased: NDArray[np.uint8] = image.copy()
     erased[y : y + h, x : x + w] = rng.integers(0, 256, erased[y : y + h, x : x + w].shape)
     return erased

@@ -42,7 +42,7 @@ class System(LightningModule, ABC):
         self.network_options = {**config.network.options, **(options or {})}
         self.net: nn.Module = build_network(config.network.name, self.network_options)
         if config.channels_last:
-            self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.net = self.net.to(memory_format=torch.channels_last)
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(not any(fnmatch(name, pattern) for pattern in config.freeze))
         self.ema = Ema(self.net, config.ema) if config.ema else None
