@@ -82,8 +82,8 @@ def encoded(uri: str, etag: str | None, data: bytes) -> Encoded:
 
 def decode_pages(file: Encoded, limits: Limits) -> Iterator[PageOrFailure]:
     """Decodes a file's pages, one at a time."""
-    outcomes = enumerate(decode_each(file.data, limits))
     try:
+        outcomes = enumerate(decode_each(file.data, limits))
         while True:
             with metrics.timed(DECODE):
                 index, page = next(outcomes, (0, None))

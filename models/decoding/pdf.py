@@ -47,9 +47,10 @@ def _open(data: bytes) -> Any:
     try:
         document = library.PdfDocument(data)
     except library.PdfiumError as error:
-        if getattr(error, "err_code", None) == _WRONG_PASSWORD or "password" in str(error).lower():
+        # The error that PDFium reports may be an earlier document's: it sets none where there are no pages.
+        if error.err_code == _WRONG_PASSWORD and b"/Encrypt" in data:
             raise InputError("encrypted", "The PDF asks for a password: save a copy without one.") from error
-        raise InputError("corrupt", f"The PDF cannot be opened ({error}).") from error
+        raise InputError("corrupt", "The PDF cannot be opened: it is broken or has no pages.") from error
     if document.get_formtype():
         document.init_forms()  # What was filled into a form is drawn only then.
     return document

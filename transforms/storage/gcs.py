@@ -15,6 +15,7 @@ from transforms.storage.records import (
     Blob,
     Source,
     anonymous,
+    bare,
     http_error,
     redacted,
     retry,
@@ -38,7 +39,7 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
         blob = _blob(uri)
         sink = _Sink(uri, max_bytes, left)
         blob.download_to_file(sink, timeout=_timeout(left), retry=None)
-        return Blob(sink.getvalue(), blob.etag)
+        return Blob(sink.getvalue(), bare(blob.etag))
 
     return _call(uri, attempt, deadline_s)
 
@@ -60,7 +61,7 @@ def stat(uri: str) -> Source:
     def attempt(left: float) -> Source:
         blob = _blob(uri)
         blob.reload(timeout=_timeout(left), retry=None)
-        return Source(uri, blob.etag, blob.size)
+        return Source(uri, bare(blob.etag), blob.size)
 
     return _call(uri, attempt)
 
@@ -78,7 +79,7 @@ def list_files(uri: str) -> Iterator[Source]:
         if blob is None:
             return
         if not blob.name.endswith("/"):  # A folder's placeholder.
-            yield Source(f"gs://{bucket}/{blob.name}", blob.etag, blob.size)
+            yield Source(f"gs://{bucket}/{blob.name}", bare(blob.etag), blob.size)
 
 
 def write_atomic(uri: str, data: bytes) -> None:

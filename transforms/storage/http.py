@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from models.records import InputError
-from transforms.storage.records import DEADLINE_S, Blob, Source, http_error, redacted, retry, too_large
+from transforms.storage.records import DEADLINE_S, Blob, Source, bare, http_error, redacted, retry, too_large
 
 _POOL = 32
 _REDIRECTS = 5
@@ -24,7 +24,7 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
 
     def attempt(left: float) -> Blob:
         with _get(uri, {}, left) as answer:
-            return Blob(_body(uri, answer, max_bytes, left), answer.headers.get("ETag"))
+            return Blob(_body(uri, answer, max_bytes, left), bare(answer.headers.get("ETag")))
 
     return _call(uri, attempt, deadline_s)
 
@@ -52,7 +52,7 @@ def stat(uri: str) -> Source:
         with _get(uri, {"Range": "bytes=0-0"}, left) as answer:
             length = answer.headers.get("Content-Range", "").rpartition("/")[2]
             length = length if answer.status_code == 206 else answer.headers.get("Content-Length", "")
-            return Source(uri, answer.headers.get("ETag"), int(length) if length.isdigit() else None)
+            return Source(uri, bare(answer.headers.get("ETag")), int(length) if length.isdigit() else None)
 
     return _call(uri, attempt)
 
@@ -91,8 +91,10 @@ def _body(uri: str, answer: Any, max_bytes: int | None, seconds: float) -> bytes
     length = answer.headers.get("Content-Length", "")
     if max_bytes is not None and length.isdigit() and int(length) > max_bytes:
         raise too_large(uri, int(length), max_bytes)
+    # read1 gives what has come; read would wait for a whole chunk of a body that trickles.
+    read = getattr(answer.raw, "read1", answer.raw.read)
     body = bytearray()
-    for chunk in answer.iter_content(_CHUNK):
+    while chunk := read(_CHUNK):
         body += chunk
         if max_bytes is not None and len(body) > max_bytes:
             raise too_large(uri, len(body), max_bytes)

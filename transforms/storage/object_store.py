@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from transforms.storage.records import (
     Blob,
     Source,
     anonymous,
+    bare,
     http_error,
     redacted,
     retry,
@@ -34,7 +36,7 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
         size = answer.meta["size"]
         if max_bytes is not None and size > max_bytes:
             raise too_large(uri, size, max_bytes)
-        return Blob(bytes(answer.bytes()), answer.meta.get("e_tag"))
+        return Blob(bytes(answer.bytes()), bare(answer.meta.get("e_tag")))
 
     return _call(uri, attempt, deadline_s)
 
@@ -49,7 +51,7 @@ def stat(uri: str) -> Source:
 
     def attempt(store: Any, key: str) -> Source:
         meta = _obstore().head(store, key)
-        return Source(uri, meta.get("e_tag"), meta["size"])
+        return Source(uri, bare(meta.get("e_tag")), meta["size"])
 
     return _call(uri, attempt)
 
@@ -60,7 +62,7 @@ def list_files(uri: str) -> Iterator[Source]:
     try:
         for chunk in _obstore().list(_store(root), prefix=prefix.rstrip("/") or None, chunk_size=1000):
             for meta in chunk:
-                yield Source(f"{root}/{meta['path']}", meta.get("e_tag"), meta["size"])
+                yield Source(f"{root}/{meta['path']}", bare(meta.get("e_tag")), meta["size"])
     except Exception as error:
         raise _input_error(uri, error) from error
 
@@ -96,18 +98,21 @@ def _call(uri: str, attempt: Callable[[Any, str], T], deadline_s: float = DEADLI
 def _input_error(uri: str, error: Exception) -> InputError:
     from obstore import exceptions
 
-    reason = str(error).split("\n")[0]
     if isinstance(error, InputError):
         return error
+    reason = str(error).split("\n")[0]  # What follows are internals, among them words like `timeout`.
+    status = re.search(r"status code: (\d{3})", reason)
     if isinstance(error, exceptions.NotFoundError | FileNotFoundError):
         return http_error(uri, 404, reason)
-    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+    if isinstance(
+        error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError | PermissionError
+    ):
         return http_error(uri, 403, reason)
     if isinstance(error, exceptions.InvalidPathError | exceptions.NotSupportedError | ValueError):
         return InputError("unsupported", f"{redacted(uri)}: cannot be a file here ({redacted(reason)})")
-    if "timed out" in str(error) or "timeout" in str(error).lower():
+    if "timed out" in reason:
         return InputError("timeout", f"{redacted(uri)}: the storage did not answer in time")
-    return http_error(uri, None, reason)
+    return http_error(uri, int(status[1]) if status else None, reason)
 
 
 def _split(uri: str) -> tuple[str, str]:

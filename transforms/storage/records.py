@@ -71,10 +71,15 @@ def http_error(uri: str, status: int | None, reason: str) -> InputError:
     return InputError("unsupported", f"{shown}: the storage refuses the request (HTTP {status}, {reason})")
 
 
+def bare(etag: str | None) -> str | None:
+    """Returns an etag without its quotes: listings leave them out where answers have them."""
+    return etag.strip('"') if etag else None
+
+
 def too_large(uri: str, byte_size: int, max_bytes: int) -> InputError:
-    """The error for a file over the caller's cap; both in bytes."""
+    """The error for a file over the caller's cap; `byte_size` is what is known of its size so far."""
     return InputError(
-        "too_large", f"{redacted(uri)}: has {byte_size:,} bytes, more than the cap of {max_bytes:,}"
+        "too_large", f"{redacted(uri)}: has {byte_size:,} bytes or more; the cap is {max_bytes:,}"
     )
 
 

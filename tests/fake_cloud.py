@@ -1,0 +1,190 @@
+"""A small web server that acts as Google Cloud Storage, as S3 and as a plain web server, and can misbehave.
+
+One dictionary of files answers in all three dialects, as far as `transforms.storage` speaks them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from xml.sax.saxutils import escape, unescape
+
+
+class FakeCloud(ThreadingHTTPServer):
+    """Files by name, in one bucket called `bucket`.
+
+    Attributes:
+        files: what there is.
+        faults: taken from the front, one a request: an HTTP status, `reset`, `short` (the body ends early),
+            `slow` (the body trickles), or None for a proper answer.
+        requests: method and path of each request.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.faults: list[int | str | None] = []
+        self.requests: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of connections that were cut on purpose."""
+
+
+@contextmanager
+def running() -> Iterator[FakeCloud]:
+    with FakeCloud() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeCloud
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def handle_any(self) -> None:
+        if self.path.startswith("/storage/v1/b/bucket?"):  # Google's client asks this when it pleases.
+            return self.answer(404, b"")
+        self.server.requests.append(f"{self.command} {self.path}")
+        length = int(self.headers.get("Content-Length") or 0)
+        self.body = self.rfile.read(length)
+        self.fault = self.server.faults.pop(0) if self.server.faults else None
+        if self.fault == "reset":
+            self.close_connection = True
+            self.connection.close()
+        elif isinstance(self.fault, int):
+            self.answer(self.fault, b"<Error><Code>Injected</Code></Error>", {"Retry-After": "0"})
+        else:
+            self.route()
+        return None
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
+
+    def route(self) -> None:
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        path = urllib.parse.unquote(url.path)
+        google = re.match(r"/(?:download/|upload/)?storage/v1/b/([^/]+)/o(?:/(.*))?$", path, re.DOTALL)
+        bucket, name = google.groups() if google else path[1:].partition("/")[::2]
+        if bucket == "web" and name == "moved":
+            self.answer(302, b"", {"Location": "/web/moved"})
+        elif bucket not in ("bucket", "web"):
+            self.answer(404, b"")
+        elif google and self.command == "POST":
+            self.google_upload()
+        elif self.command == "POST":
+            self.s3_delete()
+        elif not name:
+            self.listing(query, google=bool(google))
+        elif self.command == "PUT":
+            self.server.files[name] = self.body
+            self.answer(200, b"", {"ETag": etag(self.body)})
+        elif self.command == "DELETE":
+            found = self.server.files.pop(name, None) is not None
+            self.answer(204 if found or not google else 404, b"")
+        elif name not in self.server.files:
+            self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        elif google and query.get("alt") != "media":
+            self.answer(200, json.dumps(described(name, self.server.files[name])).encode())
+        else:
+            self.file(self.server.files[name])
+
+    def file(self, data: bytes) -> None:
+        headers = {"ETag": etag(data), "Last-Modified": "Mon, 02 Jun 2025 10:00:00 GMT"}
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not span:
+            return self.answer(200, data, headers)
+        start, end = int(span[1]), min(int(span[2]) + 1, len(data))
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        return self.answer(206, data[start:end], headers)
+
+    def google_upload(self) -> None:
+        """Takes a multipart upload: JSON with the name, then the data."""
+        boundary = b"--" + self.headers.get_boundary("").encode()
+        _, meta, data, _ = self.body.split(boundary)
+        name = json.loads(meta.partition(b"\r\n\r\n")[2])["name"]
+        self.server.files[name] = data.partition(b"\r\n\r\n")[2][:-2]
+        self.answer(200, json.dumps(described(name, self.server.files[name])).encode())
+
+    def s3_delete(self) -> None:
+        """Deletes the files that the body names."""
+        names = [unescape(name) for name in re.findall(r"<Key>(.*?)</Key>", self.body.decode(), re.DOTALL)]
+        for name in names:
+            self.server.files.pop(name, None)
+        deleted = "".join(f"<Deleted><Key>{escape(name)}</Key></Deleted>" for name in names)
+        self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
+
+    def listing(self, query: dict[str, str], google: bool) -> None:
+        """Lists two files a page."""
+        prefix, token = (
+            query.get("prefix", ""),
+            query.get("pageToken") or query.get("continuation-token") or "",
+        )
+        names = sorted(name for name in self.server.files if name.startswith(prefix) and name > token)
+        page, more = names[:2], names[1] if len(names) > 2 else None
+        if google:
+            answer: dict[str, Any] = {"items": [described(name, self.server.files[name]) for name in page]}
+            return self.answer(200, json.dumps(answer | ({"nextPageToken": more} if more else {})).encode())
+        entries = "".join(
+            f"<Contents><Key>{escape(name)}</Key><Size>{len(self.server.files[name])}</Size>"
+            f"<ETag>{escape(etag(self.server.files[name]))}</ETag>"
+            "<LastModified>2025-06-02T10:00:00.000Z</LastModified></Contents>"
+            for name in page
+        )
+        token = f"<NextContinuationToken>{escape(more)}</NextContinuationToken>" if more else ""
+        truncated = str(bool(more)).lower()
+        text = f"<ListBucketResult>{entries}<IsTruncated>{truncated}</IsTruncated>{token}</ListBucketResult>"
+        return self.answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+    def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "HEAD" or status == 204:
+            return
+        if self.fault == "short":
+            self.wfile.write(data[: len(data) // 2])
+            self.close_connection = True
+        elif self.fault == "slow":
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
+        else:
+            self.wfile.write(data)
+
+
+def etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data).hexdigest()}"'
+
+
+def described(name: str, data: bytes) -> dict[str, str]:
+    return {
+        "name": name,
+        "etag": etag(data).strip('"'),
+        "size": str(len(data)),
+        "generation": "1",
+        "bucket": "bucket",
+    }

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.records import InputError
+from tests.corpus import parquet, special, tar
+from transforms import archives
+from transforms.archives import Member, is_archive, members
+
+MAX = 1 << 20
+
+
+def read(data: bytes, max_bytes: int = MAX) -> list[Member]:
+    return list(members("s.tar", io.BytesIO(data), len(data), max_bytes))
+
+
+def told(found: list[Member]) -> list[tuple[str, str | int]]:
+    """Names with the size of the data or the kind of the error."""
+    return [(m.uri, m.data.kind if isinstance(m.data, InputError) else len(m.data)) for m in found]
+
+
+class TestTar:
+    @pytest.mark.parametrize("mode", ["w", "w:gz"])
+    @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+    def test_members_are_the_images(self, mode: str, form: int) -> None:
+        buffer = io.BytesIO()
+        long = "d/" * 60 + "ü.png"
+        with tarfile.open(fileobj=buffer, mode=mode, format=form) as archive:
+            for name in ("a.jpg", "a.json", "b.JPEG", "readme", "._a.jpg", long if form else "c.png"):
+                header = tarfile.TarInfo(name)
+                header.size = len(name)
+                archive.addfile(header, io.BytesIO(name.encode()[: len(name)]))
+        names = ["a.jpg", "b.JPEG", "._a.jpg", long if form else "c.png"]
+        assert told(read(buffer.getvalue())) == [(f"s.tar#{name}", len(name)) for name in names]
+
+    def test_nothing_is_written_or_followed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "in").mkdir()
+        monkeypatch.chdir(tmp_path / "in")
+        links = [
+            special("l.jpg", tarfile.SYMTYPE),
+            special("h.jpg", tarfile.LNKTYPE, "x.jpg"),
+            special("d.jpg", tarfile.BLKTYPE),
+        ]
+        found = read(tar([("../x.jpg", b"abc"), ("/y.jpg", b"abcd"), *links]))
+        kinds = ["not_a_file"] * 3
+        assert [kind for _, kind in told(found)] == [3, 4, *kinds]
+        assert found[0].uri == "s.tar#../x.jpg"
+        assert [path.name for path in tmp_path.rglob("*")] == ["in"]
+
+    def test_members_over_the_cap_are_errors_and_the_rest_is_read(self) -> None:
+        found = read(tar([("a.jpg", b"x" * 100), ("b.jpg", b"x" * 101), ("c.jpg", b"x")]), max_bytes=100)
+        assert told(found) == [("s.tar#a.jpg", 100), ("s.tar#b.jpg", "too_large"), ("s.tar#c.jpg", 1)]
+
+    @pytest.mark.parametrize("mode", ["w", "w:gz"])
+    @pytest.mark.parametrize("tenth", range(1, 10))
+    def test_a_cut_is_told_and_what_came_before_is_read(self, mode: str, tenth: int) -> None:
+        noise = [bytes([i]) * 40 + i.to_bytes(2, "big") * 3000 for i in range(8)]
+        whole = tar([(f"{i}.jpg", data) for i, data in enumerate(noise)], mode)
+        found = read(whole[: len(whole) * tenth // 10])
+        good = [member for member in found if isinstance(member.data, bytes)]
+        assert [member.data for member in good] == noise[: len(good)]
+        assert len(good) >= (tenth * 8 // 10) - 3
+        end = len(whole) * tenth // 10
+        if mode == "w:gz" or end < 8 * 6656:  # Behind the last member only padding can be missing.
+            assert isinstance(found[-1].data, InputError)
+            assert found[-1].data.kind in ("truncated", "corrupt")
+
+    @pytest.mark.parametrize("cut", [512 + 1024, 2 * (512 + 1024)])
+    def test_a_cut_between_members_is_told(self, cut: int) -> None:
+        found = read(tar([(f"{i}.jpg", b"x" * 1000) for i in range(3)])[:cut])
+        assert told(found)[-1] == ("s.tar", "truncated")
+
+    def test_names_that_are_not_utf8(self) -> None:
+        data = tar([("xx.jpg", b"x")]).replace(b"xx.jpg", b"\xff\xfe.jpg")
+        header = bytearray(data[:512])
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        assert told(read(bytes(header) + data[512:])) == [("s.tar#\\xff\\xfe.jpg", 1)]
+
+    def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(archives, "_FREE_BYTES", 1 << 16)
+        bomb = tar([("a.jpg", b"x"), ("big.txt", bytes(1 << 22)), ("b.jpg", b"x")], "w:gz")
+        assert told(read(bomb)) == [("s.tar#a.jpg", 1), ("s.tar", "too_large")]
+
+    def test_giant_headers_are_not_read(self) -> None:
+        header = tarfile.TarInfo("././@LongLink")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
+        for data in (header.tobuf() + bytes(2048), gzip.compress(header.tobuf() + bytes(2048))):
+            assert told(read(data)) == [("s.tar", "corrupt")]
+
+    def test_headers_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept = []
+        monkeypatch.setattr(
+            archives, "_tar_data", lambda archive, header, cap: kept.append(len(archive.members)) or b""
+        )
+        read(tar([(f"{i}.jpg", b"x") for i in range(50)]))
+        assert max(kept) <= 1
+
+
+class TestParquet:
+    @pytest.mark.parametrize(
+        ("columns", "expected"),
+        [
+            ({"bytes": [b"a", b"bc", b"d"]}, [("s.tar#0", 1), ("s.tar#1", 2), ("s.tar#2", 1)]),
+            ({"bytes": [b"a", b"bc"], "uri": ["u.jpg", None]}, [("u.jpg", 1), ("s.tar#1", 2)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"], "uri": ["u.jpg"]}, [("u.jpg", 1)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"]}, [("p.jpg", 1)]),
+            ({"bytes": [b"a"], "path": [7]}, [("s.tar#0", 1)]),
+            ({"bytes": pa.array([b"a"], pa.large_binary())}, [("s.tar#0", 1)]),
+            ({"image": [{"bytes": b"a", "path": "p"}, {"bytes": None, "path": "p"}, None]},
+             [("s.tar#0", 1), ("s.tar#1", "no_images"), ("s.tar#2", "no_images")]),
+            ({"bytes": [b"a", None]}, [("s.tar#0", 1), ("s.tar#1", "no_images")]),
+            ({"bytes": [b"a" * 11]}, [("s.tar#0", "too_large")]),
+            ({"bytes": ["text"]}, [("s.tar", "no_images")]),
+            ({"image": [b"not nested"]}, [("s.tar", "no_images")]),
+            ({"bytes": pa.array([], pa.binary())}, [("s.tar", "no_images")]),
+        ],
+    )  # fmt: skip
+    def test_rows(self, columns: dict[str, object], expected: list[tuple[str, str | int]]) -> None:
+        assert told(read(parquet(columns), max_bytes=10)) == expected
+
+    def test_a_missing_column_names_those_there_are(self) -> None:
+        (member,) = read(parquet({"label": [1], "text": ["a"]}))
+        assert isinstance(member.data, InputError)
+        assert "it has label, text" in member.data.message
+
+    def test_a_broken_row_group_leaves_the_others(self) -> None:
+        data = bytearray(parquet({"bytes": [bytes([i]) * 500 for i in range(6)]}))
+        column = pq.read_metadata(io.BytesIO(data)).row_group(1).column(0)
+        start, size = column.dictionary_page_offset, column.total_compressed_size
+        data[start : start + size] = b"\xee" * size
+        found = told(read(bytes(data)))
+        assert [name for name, size in found if size == 500] == ["s.tar#0", "s.tar#1", "s.tar#4", "s.tar#5"]
+        assert ("s.tar", "corrupt") in found
+
+    def test_cut_off(self) -> None:
+        data = parquet({"bytes": [b"a" * 500]})
+        assert told(read(data[: len(data) // 2])) == [("s.tar", "corrupt")]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"", "empty"), (b"text", "truncated"), (b"text" * 200, "corrupt"), (bytes(1024), "no_images")],
+)
+def test_what_is_no_archive(data: bytes, kind: str) -> None:
+    assert told(read(data)) == [("s.tar", kind)]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.tar", "b/A.TAR.GZ", "a.tgz", "a.parquet", "a?b.tar", "n\nl.tar", "https://h/a.tar?sig=1"]
+)
+def test_archives_are_known_by_their_names(name: str) -> None:
+    assert is_archive(name)
+
+
+@pytest.mark.parametrize("name", ["a.tar.jpg", "tar", "a.gz", "https://h/a.jpg?x=.tar"])
+def test_other_files_are_none(name: str) -> None:
+    assert not is_archive(name)

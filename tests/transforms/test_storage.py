@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from models.records import InputError
+from tests.fake_cloud import FakeCloud
+from transforms import storage
+from transforms.storage import Source, records
+from transforms.storage.records import retry
+
+ROOTS = ("local", "gs", "s3", "http")
+WRITABLE = ("local", "gs", "s3")
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest, cloud: FakeCloud, tmp_path: Path) -> str:
+    roots = {"local": str(tmp_path), "gs": "gs://bucket", "s3": "s3://bucket", "http": f"{cloud.url}/web"}
+    return roots[request.param]
+
+
+def put(root: str, name: str, data: bytes, cloud: FakeCloud) -> str:
+    """Puts a file in place without asking the module under test."""
+    if "://" in root:
+        cloud.files[name] = data
+    else:
+        path = Path(root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return f"{root}/{name}"
+
+
+everywhere = pytest.mark.parametrize("root", ROOTS, indirect=True)
+wherever_written = pytest.mark.parametrize("root", WRITABLE, indirect=True)
+remote = pytest.mark.parametrize("root", ("gs", "s3", "http"), indirect=True)
+
+
+class TestReading:
+    @everywhere
+    def test_gives_bytes_and_the_etag_of_the_listing(self, root: str, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        blob = storage.read(uri)
+        assert blob.data == b"pixels"
+        assert storage.stat(uri) == Source(uri, blob.etag, 6)
+        assert blob.etag and '"' not in blob.etag
+
+    @everywhere
+    def test_missing_file(self, root: str) -> None:
+        with pytest.raises(InputError, match="no such file") as caught:
+            storage.read(f"{root}/none.jpg")
+        assert caught.value.kind == "not_found"
+        assert not storage.exists(f"{root}/none.jpg")
+
+    @everywhere
+    @pytest.mark.parametrize(("cap", "kind"), [(6, None), (5, "too_large")])
+    def test_cap(self, root: str, cap: int, kind: str | None, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        if kind is None:
+            assert storage.read(uri, max_bytes=cap).data == b"pixels"
+            return
+        with pytest.raises(InputError, match="cap is 5") as caught:
+            storage.read(uri, max_bytes=cap)
+        assert caught.value.kind == kind
+
+    @everywhere
+    def test_opened_file_can_be_sought(self, root: str, cloud: FakeCloud) -> None:
+        data = bytes(range(256)) * 50
+        with storage.open_file(put(root, "b.tar", data, cloud)) as file:
+            file.seek(-3, os.SEEK_END)
+            assert file.read() == data[-3:]
+            file.seek(1000)
+            assert file.read(20) == data[1000:1020]
+            assert file.tell() == 1020
+            assert file.read() == data[1020:]
+
+    @pytest.mark.parametrize("root", ["local"], indirect=True)
+    def test_what_is_no_file(self, root: str) -> None:
+        os.mkfifo(f"{root}/pipe.jpg")
+        for uri in (root, f"{root}/pipe.jpg"):
+            with pytest.raises(InputError, match="folder") as caught:
+                storage.read(uri)
+            assert caught.value.kind == "not_a_file"
+
+    def test_forbidden_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "a.jpg"
+        path.write_bytes(b"x")
+        path.chmod(0)
+
+        def refuse(*args: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("builtins.open", refuse)  # Root may read what nobody may.
+        with pytest.raises(InputError, match="Permission denied") as caught:
+            storage.read(str(path))
+        assert caught.value.kind == "forbidden"
+
+    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    def test_a_bucket_is_no_file(self, root: str) -> None:
+        with pytest.raises(InputError, match="is a bucket"):
+            storage.read(root)
+
+    def test_unknown_scheme(self) -> None:
+        with pytest.raises(InputError, match="hdfs://") as caught:
+            storage.read("hdfs://name/a.jpg")
+        assert caught.value.kind == "unsupported"
+
+
+class TestTryingAgain:
+    @remote
+    @pytest.mark.parametrize("fault", [503, 500, 429, 408, "reset", "short"])
+    def test_passing_faults_are_not_seen(self, root: str, fault: int | str, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", b"pixels" * 100, cloud)
+        cloud.faults = [fault, fault]
+        assert storage.read(uri).data == b"pixels" * 100
+        assert len(cloud.requests) == 3
+
+    @remote
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_final_answers_are_believed_at_once(self, root: str, status: int, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        cloud.faults = [status]
+        with pytest.raises(InputError) as caught:
+            storage.read(uri)
+        assert caught.value.kind == {401: "forbidden", 403: "forbidden", 404: "not_found"}[status]
+        assert len(cloud.requests) == 1
+
+    @remote
+    def test_it_gives_up(self, root: str, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        cloud.faults = [503] * 20
+        with pytest.raises(InputError, match="tried 6 times") as caught:
+            storage.read(uri)
+        assert caught.value.kind == "unavailable"
+
+    @pytest.mark.parametrize("root", ["http"], indirect=True)
+    def test_a_trickling_body_meets_the_deadline(self, root: str, cloud: FakeCloud) -> None:
+        uri = put(root, "a.jpg", bytes(400), cloud)
+        cloud.faults = ["slow"]
+        with pytest.raises(InputError) as caught:
+            storage.read(uri, deadline_s=0.2)
+        assert caught.value.kind == "timeout"
+
+    def test_waits_grow_and_end_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(records.random, "uniform", lambda low, high: high)
+        monkeypatch.setattr(records, "_FIRST_WAIT_S", 0.2)
+        clock, waits = [0.0], []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            clock[0] += seconds
+
+        def call(left: float) -> None:
+            raise InputError("unavailable", "no")
+
+        with pytest.raises(InputError, match="tried 4 times"):
+            retry(call, 4.0, wait, lambda: clock[0])
+        assert waits == pytest.approx([0.4, 0.8, 1.6])
+
+
+class TestListing:
+    @pytest.mark.parametrize("root", ["local", "gs", "s3"], indirect=True)
+    def test_lists_at_any_depth(self, root: str, cloud: FakeCloud) -> None:
+        names = ["x/a.jpg", "x/b/c.jpg", "x/d #%20é'1.jpg", "x/e/f/g.jpg"]
+        for name in [*names, "y.jpg", "xy.jpg"]:
+            put(root, name, name.encode(), cloud)
+        listed = list(storage.list_files(f"{root}/x/"))
+        assert [source.uri for source in listed] == [f"{root}/{name}" for name in names]
+        for source in listed:
+            assert storage.stat(source.uri) == source
+
+    @pytest.mark.parametrize("root", ["local", "gs", "s3"], indirect=True)
+    def test_no_such_folder_is_empty(self, root: str, cloud: FakeCloud) -> None:
+        put(root, "x/a.jpg", b"x", cloud)
+        assert list(storage.list_files(f"{root}/none/")) == []
+
+    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    def test_no_such_bucket(self, root: str) -> None:
+        with pytest.raises(InputError) as caught:
+            list(storage.list_files(root.replace("bucket", "other-bucket") + "/x/"))
+        assert caught.value.kind == "not_found"
+
+    def test_web_servers_cannot_be_listed(self) -> None:
+        with pytest.raises(InputError, match="cannot be listed"):
+            storage.list_files("https://host/folder/")
+
+    def test_links_that_go_in_circles_end(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "b.jpg").write_bytes(b"x")
+        (tmp_path / "a" / "up").symlink_to("..")
+        (tmp_path / "gone.jpg").symlink_to("nowhere")
+        found = [os.path.relpath(source.uri, tmp_path) for source in storage.list_files(str(tmp_path))]
+        assert found == ["a/b.jpg", "gone.jpg"]
+
+    def test_folder_that_cannot_be_listed_is_given_itself(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "open").mkdir()
+        (tmp_path / "shut").mkdir()
+        (tmp_path / "open" / "a.jpg").write_bytes(b"x")
+        scandir = os.scandir
+
+        def refuse(path: str) -> object:
+            if path.endswith("shut"):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        found = [source.uri for source in storage.list_files(str(tmp_path))]
+        assert found == [str(tmp_path / "open" / "a.jpg"), str(tmp_path / "shut")]
+        with pytest.raises(InputError, match="Permission denied"):
+            list(storage.list_files(str(tmp_path / "shut")))
+
+    def test_names_that_are_not_utf8_can_be_stored_and_read(self, tmp_path: Path) -> None:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"x")
+        (source,) = storage.list_files(str(tmp_path))
+        assert source.uri.encode().startswith(b"file:///")
+        assert storage.read(source.uri).data == b"x"
+
+
+class TestWriting:
+    @wherever_written
+    def test_replaces(self, root: str) -> None:
+        uri = storage.join(root, "deep", "er", "a.json")
+        for data in (b"one", b"two"):
+            storage.write_atomic(uri, data)
+            assert storage.read(uri).data == data
+        assert [source.uri for source in storage.list_files(root + "/")] == [uri]
+
+    @wherever_written
+    def test_delete(self, root: str) -> None:
+        uri = f"{root}/a.json"
+        storage.write_atomic(uri, b"x")
+        storage.delete(uri)
+        assert not storage.exists(uri)
+        storage.delete(uri)
+
+    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    def test_tries_again(self, root: str, cloud: FakeCloud) -> None:
+        cloud.faults = [503, "reset"]
+        storage.write_atomic(f"{root}/a.json", b"x" * 1000)
+        assert cloud.files == {"a.json": b"x" * 1000}
+
+    def test_local_files_get_the_usual_permissions(self, tmp_path: Path) -> None:
+        storage.write_atomic(str(tmp_path / "a"), b"x")
+        (tmp_path / "b").write_bytes(b"x")
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == stat.S_IMODE((tmp_path / "b").stat().st_mode)
+
+    def test_failing_write_leaves_the_old_file_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        uri = str(tmp_path / "a")
+        storage.write_atomic(uri, b"old")
+
+        def full(handle: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(InputError, match="No space left"):
+            storage.write_atomic(uri, b"new")
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+        assert (tmp_path / "a").read_bytes() == b"old"
+
+    def test_nothing_is_written_where_a_file_stands_for_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "a").write_bytes(b"x")
+        with pytest.raises(InputError):
+            storage.write_atomic(str(tmp_path / "a" / "b"), b"x")
+
+    def test_web_servers_are_not_written_to(self) -> None:
+        for change in (
+            lambda: storage.write_atomic("https://host/a", b"x"),
+            lambda: storage.delete("https://host/a"),
+        ):
+            with pytest.raises(InputError) as caught:
+                change()
+            assert caught.value.kind == "unsupported"
+
+
+class TestHttp:
+    def test_redirects_have_an_end(self, cloud: FakeCloud) -> None:
+        with pytest.raises(InputError, match="TooManyRedirects") as caught:
+            storage.read(f"{cloud.url}/web/moved")
+        assert caught.value.kind == "unsupported"
+        assert len(cloud.requests) < 10
+
+    def test_query_is_kept(self, cloud: FakeCloud) -> None:
+        cloud.files["a.jpg"] = b"x"
+        storage.read(f"{cloud.url}/web/a.jpg?width=20&sig=abc")
+        assert cloud.requests == ["GET /web/a.jpg?width=20&sig=abc"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pass@host/a.jpg", "https://host/a.jpg"),
+        ("https://host/a.jpg?id=5", "https://host/a.jpg?id=5"),
+        ("https://host/a?X-Amz-Signature=abc&v=1", "https://host/a?X-Amz-Signature=…&v=1"),
+        ("https://host/a?id=1&sig=abc: failed", "https://host/a?id=1&sig=… failed"),
+        ("no/uri@all?sig=1", "no/uri@all?sig=1"),
+    ],
+)
+def test_secrets_are_not_shown(text: str, shown: str) -> None:
+    assert storage.redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("a.jpg", "file"),
+        ("/a/b", "file"),
+        ("file:///a", "file"),
+        ("GS://b/x", "gs"),
+        ("a:b/c", "file"),
+        ("s3://b", "s3"),
+    ],
+)
+def test_scheme(uri: str, name: str) -> None:
+    assert storage.scheme(uri) == name
