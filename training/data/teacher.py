@@ -54,6 +54,13 @@ class Teacher:
         outputs: Any = self.session.run(None, {self.session.get_inputs()[0].name: tensor})
         return np.asarray(outputs[0][0], np.float32)
 
+    def columns(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(T, classes) of those columns that lie over the crop, without the padding's."""
+        probabilities = self.probabilities(crop)
+        scaled_width = max(8, round(crop.shape[1] * self.height / crop.shape[0]))
+        padded_width = -(-scaled_width // _WIDTH_STEP) * _WIDTH_STEP
+        return probabilities[: -(-len(probabilities) * scaled_width // padded_width)]
+
     def read(self, crop: NDArray[np.uint8]) -> Reading:
         """The greedy CTC reading of one crop."""
         probabilities = self.probabilities(crop)

@@ -168,6 +168,8 @@ class Keeper(Callback):
         system.step = self.step
         if self.start is not None:
             restore(self.start, system, trainer.optimizers[0])
+            if "scaler" in self.start.state:
+                trainer.precision_plugin.scaler.load_state_dict(self.start.state["scaler"])  # type: ignore[attr-defined, union-attr]
             self.start = None
         elif system.ema is not None:
             system.ema.averages = {
@@ -220,7 +222,11 @@ class Keeper(Callback):
         """Writes the whole state of the run, from the first process only."""
         if trainer.is_global_zero:
             tensors = snapshot(system, trainer.optimizers[0])
-            save_checkpoint(self.folder / name, tensors, describe(system, self.best))
+            state = describe(system, self.best)
+            scaler = getattr(trainer.precision_plugin, "scaler", None)  # of float16 alone
+            if scaler is not None:
+                state["scaler"] = scaler.state_dict()
+            save_checkpoint(self.folder / name, tensors, state)
 
 
 def describe(system: System, best: float) -> dict[str, Any]:

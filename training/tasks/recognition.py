@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from rapidfuzz.distance import Levenshtein
@@ -23,8 +24,11 @@ from training.data.lines import (
     ShardSource,
     SyntheticSource,
     dev_batches,
+    to_color,
 )
+from training.data.teacher import Teacher
 from training.strategies import AUGMENTATIONS, resolve
+from training.strategies.distillation import aligned_targets, class_map, distillation_loss
 from training.tasks.system import System, Task
 
 
@@ -70,6 +74,8 @@ class Settings:
         charset: a file of one character a line, or the name of one in `training/configs`; or the characters
             themselves after `=`.
         jitter: see `LineBatches`.
+        teacher: an ONNX recogniser to learn from beside the labels (`training.data.teacher`); empty: none.
+        distillation: weight of its loss beside CTC's.
     """
 
     charset: str = "latin"
@@ -79,10 +85,17 @@ class Settings:
     augment: tuple[Choice, ...] = ()
     jitter: float = 0.12
     block: int = 256
+    teacher: str = ""
+    distillation: float = 0.5
 
 
 class RecognitionSystem(System):
-    """CTC over a line network; scores exact lines and 1 - NED (normalised edit distance) per dev set."""
+    """CTC over a line network; scores exact lines and 1 - NED (normalised edit distance) per dev set.
+
+    Args:
+        config: of the run.
+        charset: what the network learns to tell apart.
+    """
 
     best: ClassVar[str] = "ned"
 
@@ -91,6 +104,8 @@ class RecognitionSystem(System):
         super().__init__(config, options)
         self.charset = charset
         self.state = {"charset": "".join(charset.characters)}
+        self.teacher = Teacher(Path(config.data.teacher)) if config.data.teacher else None
+        self.classes = class_map(self.teacher.charset, charset.characters) if self.teacher else None
 
     def loss(self, batch: LineBatch) -> dict[str, Tensor]:
         """CTC, as the mean over lines of the loss a character."""
@@ -98,7 +113,18 @@ class RecognitionSystem(System):
         steps = torch.full((len(logits),), logits.shape[1], dtype=torch.long)
         logs = logits.float().log_softmax(2).transpose(0, 1)
         loss = F.ctc_loss(logs, batch.targets, steps, batch.lengths, zero_infinity=True)
-        return {"loss": loss}
+        if self.teacher is None:
+            return {"loss": loss}
+        distilled = distillation_loss(logits.float(), self._taught(batch.images, logits.shape[1]))
+        return {"loss": loss + self.config.data.distillation * distilled, "ctc": loss, "distilled": distilled}
+
+    def _taught(self, images: Tensor, columns: int) -> Tensor:
+        """(N, T, K): what the teacher reads in these very images, laid over the student's columns."""
+        assert self.teacher is not None and self.classes is not None  # for the type checker
+        pixels = images.add(1.0).mul(127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+        lines = [to_color(line, "bgr") for line in pixels]
+        targets = [aligned_targets(self.teacher.columns(line), columns, self.classes) for line in lines]
+        return torch.from_numpy(np.stack(targets)).to(images.device)
 
     def measure(self, batch: tuple[int, LineBatch]) -> Iterable[tuple[int, str, str]]:
         """(number of the set, label, reading) of each line."""

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from training.config import build_config
+from training.data.charset import Charset
+from training.data.lines import LineBatch
+from training.tasks import recognition
+from training.tasks.recognition import RecognitionSystem, load_charset
+
+CHARSET = Charset(("a", "b", " "))
+
+
+def system(**data: Any) -> RecognitionSystem:
+    options = {"widths": [4, 4, 4, 8], "neck": 8, "mixers": 1}
+    tree = {
+        "task": "recognition",
+        "network": {"name": "line_net", "options": options},
+        "data": data,
+        "ema": 0.0,
+    }
+    torch.manual_seed(0)
+    return RecognitionSystem(build_config(tree), CHARSET)
+
+
+def batch(lines: int = 2, width: int = 64) -> LineBatch:
+    images = torch.rand(lines, 1, 32, width) * 2 - 1
+    return LineBatch(images, torch.tensor([1, 2] * lines), torch.full((lines,), 2), ("ab",) * lines)
+
+
+def reading(
+    monkeypatch: pytest.MonkeyPatch, net: RecognitionSystem, path: list[int]
+) -> list[tuple[int, str, str]]:
+    logits = torch.nn.functional.one_hot(torch.tensor([path]), 4).float()
+    monkeypatch.setattr(net.net, "forward", lambda images: logits)
+    return list(net.measure((0, batch(1))))
+
+
+def test_readings_keep_spaces_and_fold_only_where_the_set_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for fold, label in ((False, "ab"), (True, "ab")):
+        net = system(dev=[{"name": "x", "shard": "none", "fold": fold}])
+        assert reading(monkeypatch, net, [1, 1, 0, 3, 2, 0]) == [(0, label, "a b")]
+
+
+def test_scores_are_of_each_set() -> None:
+    net = system(dev=[{"name": "one", "shard": ""}, {"name": "two", "shard": ""}])
+    rows = [(0, "ab", "ab"), (0, "abcd", "abxx"), (1, "a", "b")]
+    expected = {"ned": 0.75, "exact": 0.5, "two_ned": 0.0, "two_exact": 0.0}
+    assert net.summarise(rows) == pytest.approx(expected)
+
+
+def test_the_loss_is_ctc_and_a_text_too_long_for_its_line_counts_nothing() -> None:
+    net = system()
+    assert 0 < net.loss(batch())["loss"].item() < 100
+    long = LineBatch(torch.zeros(1, 1, 32, 8), torch.tensor([1] * 9), torch.tensor([9]), ("a" * 9,))
+    assert net.loss(long)["loss"].item() == 0
+
+
+class Parrot:
+    """A teacher that sees the same letter everywhere."""
+
+    charset = ("", "b", "a", "é")
+
+    def __init__(self, path: Path) -> None:
+        self.seen: list[tuple[int, ...]] = []
+
+    def columns(self, line: np.ndarray) -> np.ndarray:
+        self.seen.append(line.shape)
+        return np.tile(np.float32([0.1, 0.0, 0.9, 0.0]), (5, 1))
+
+
+def test_a_teacher_pulls_the_columns_towards_its_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "Teacher", Parrot)
+    net = system(teacher="parrot.onnx", distillation=2.0)
+    losses = net.loss(batch())
+    torch.testing.assert_close(losses["loss"], losses["ctc"] + 2 * losses["distilled"])
+    losses["distilled"].backward()
+    pull = -net.net.classifier.bias.grad  # type: ignore[operator, union-attr]
+    assert pull.argmax().item() == CHARSET.encode("a")[0]
+    assert net.teacher is not None and net.teacher.seen == [(32, 64, 3)] * 2  # type: ignore[attr-defined]
+
+
+def test_a_charset_is_spelt_or_named() -> None:
+    assert load_charset("=ab ").characters == ("a", "b", " ")
+    assert "ß" in load_charset("latin").characters
