@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from models.bundle import Bundle
-from models.records import UsageError
+from models.records import InputError, UsageError
 from pipeline import manifest, progress, waves
 from pipeline.driver import Job, JobError, run_waves
 from pipeline.lock import Lock
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _say(USAGE, str(error))
     except JobError as error:
-        return _say(FAILED, f"{error}. {_RESUME}")
+        return _say(FAILED, f"{str(error).rstrip('.')}. {_RESUME}")
     except KeyboardInterrupt:
         return _say(INTERRUPTED, f"Interrupted: the waves that are done stay done. {_RESUME}")
     except Exception as error:
@@ -69,7 +69,10 @@ def check(options: JobOptions) -> tuple[Bundle, dict[int, Marker], Iterator[Sour
         UsageError: it cannot; says why.
     """
     bundle = open_bundle(options.bundle, check=True)
-    done = waves.markers(options.output)
+    try:
+        done = waves.markers(options.output)
+    except InputError as error:
+        raise UsageError(f"the output cannot be written: {error.message}") from None
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
     return bundle, done, list_sources(options.inputs)

@@ -6,9 +6,12 @@ Importing this module does it: worker processes begin with imports, and Beam spe
 from __future__ import annotations
 
 import logging
+import threading
 
-# What goes wrong comes up as an exception too, and is told in one line.
+# What goes wrong comes up in the main thread too, as an exception that is told in one line; when a worker is
+# killed, several of Beam's threads fall over as well.
 logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+threading.excepthook = lambda failed: logging.debug("in thread %s: %r", failed.thread, failed.exc_value)
 # Said through the root logger, so by its words: that Beam's own Google Cloud extra is missing where
 # google-cloud-storage is installed without it, and that RunInference cannot measure a model's memory.
 _IDLE = ("apitools not found", "Resource module is not available")

@@ -12,7 +12,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from ctypes import c_longlong
 from dataclasses import dataclass
 from types import TracebackType
@@ -112,7 +112,7 @@ class Progress:
     """
 
     def __init__(
-        self, total: int, tallies: Callable[[], Iterable[Tally]], stream: TextIO = sys.stderr
+        self, total: int, tallies: Callable[[], Sequence[Tally]], stream: TextIO = sys.stderr
     ) -> None:
         self._total = total
         self._tallies = tallies
@@ -164,7 +164,7 @@ class Progress:
         )
 
     def _sums(self) -> tuple[int, int, int]:
-        tallies = list(self._tallies())
+        tallies = self._tallies()
         files, pages, errors = (sum(tally[kind] for tally in tallies) for kind in (FILES, PAGES, ERRORS))
         return files, pages, errors
 
@@ -173,7 +173,8 @@ class Progress:
             self._show_bar()
             return
         while not self._stop.wait(LINE_S):
-            print(f"ppocr-beam: {self.state()}", file=self._stream, flush=True)
+            if self._tallies():  # a cluster has none, and a console of its own
+                print(f"ppocr-beam: {self.state()}", file=self._stream, flush=True)
 
     def _show_bar(self) -> None:
         from rich.console import Console

@@ -69,7 +69,8 @@ class Summary:
         errors = sum(self.errors.values())
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(self.errors.items()))
         if not self.waves:
-            work = f"Nothing new to read: all {self.waves_before} waves were done before."
+            waves = "1 wave was" if self.waves_before == 1 else f"all {self.waves_before} waves were"
+            work = f"Nothing new to read: {waves} done before."
         else:
             work = (
                 f"Read {self.pages:,} pages with {self.lines:,} lines from {self.files:,} files in "

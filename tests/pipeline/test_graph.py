@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.runners.pipeline_context import PipelineContext
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, translations
+
+from pipeline import manifest
+from pipeline.graph import WaveJob, build, dealt
+from pipeline.options import JobOptions
+from transforms.elements import ElementCoder
+from transforms.storage import Source
+
+STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Count", "ToRows"]
+
+
+@pytest.fixture(scope="module")
+def proto() -> beam_runner_api_pb2.Pipeline:
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    build(pipeline, WaveJob("m.parquet", "wave-0", JobOptions(("x",), "out", bundle="tiny"), "b", "r"))
+    return pipeline.to_runner_api()
+
+
+@pytest.fixture(scope="module")
+def stages(proto: beam_runner_api_pb2.Pipeline) -> list[translations.Stage]:
+    """The stages that the local runner makes of the graph when it has optimised it."""
+    return FnApiRunner().create_stages(proto)[1]
+
+
+def steps(stage: translations.Stage) -> set[str]:
+    return {transform.unique_name.split("/")[0] for transform in stage.transforms}
+
+
+def test_everything_from_the_reshuffle_to_the_sinks_is_one_stage(stages: list[translations.Stage]) -> None:
+    (main,) = (stage for stage in stages if "ReadPages" in steps(stage))
+    assert steps(main) == {"Deal", *STAGES, "WriteRows"}
+    names = [transform.unique_name for transform in main.transforms]
+    assert sum(name.endswith("WriteBundles") for name in names) == 2
+    sources = [t.unique_name for t in main.transforms if t.spec.urn == "beam:runner:source:v1"]
+    assert sources == ["Deal/ReshufflePerKey/GroupByKey/Read"]
+
+
+def test_no_stage_is_in_two_places(stages: list[translations.Stage]) -> None:
+    for step in STAGES:
+        assert sum(step in steps(stage) for stage in stages) == 1
+
+
+def test_pages_are_never_pickled_for_their_size(proto: beam_runner_api_pb2.Pipeline) -> None:
+    context = PipelineContext(proto.components)
+    seen = 0
+    for transform in proto.components.transforms.values():
+        if transform.unique_name.split("/")[0] not in STAGES[:-1] or transform.subtransforms:
+            continue
+        for collection in transform.outputs.values():
+            coder = context.coders.get_by_id(proto.components.pcollections[collection].coder_id)
+            assert isinstance(getattr(coder, "_elem_coder", coder), ElementCoder), transform.unique_name
+            seen += 1
+    assert seen == 9  # one each, and a collection of batches before each of the three models
+
+
+def test_graph_knows_the_manifest_and_not_the_files(proto: beam_runner_api_pb2.Pipeline) -> None:
+    assert proto.ByteSize() < 300_000
+
+
+@pytest.fixture
+def wave(tmp_path: Path) -> tuple[str, list[Source]]:
+    """A wave of a thousand files of very different sizes, in the order of a listing."""
+    chance = random.Random(1)
+    sources = [Source(f"{i:04}", None, round(chance.lognormvariate(13, 1.5))) for i in range(1000)]
+    manifest.extend(str(tmp_path), sources, None)
+    return manifest.wave_uri(str(tmp_path), 0), sources
+
+
+def test_dealing_loses_and_doubles_nothing(wave: tuple[str, list[Source]]) -> None:
+    uri, sources = wave
+    assert sorted(dealt(uri), key=lambda source: source.uri) == sources
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4, 8, 16])
+def test_dealing_is_even_by_number_and_by_bytes(wave: tuple[str, list[Source]], workers: int) -> None:
+    found = list(dealt(wave[0]))
+    hands = [found[i::workers] for i in range(workers)]
+    sizes = [sum(source.byte_size or 0 for source in hand) for hand in hands]
+    largest = max(source.byte_size or 0 for source in found)
+    assert max(map(len, hands)) - min(map(len, hands)) <= 1
+    assert max(sizes) - min(sizes) <= 3 * largest
+
+
+def test_first_files_are_a_measure_of_all(wave: tuple[str, list[Source]]) -> None:
+    found = list(dealt(wave[0]))
+    assert [source.byte_size for source in found] != sorted(source.byte_size or 0 for source in found)
+
+
+def test_files_of_unknown_size_are_dealt_too(tmp_path: Path) -> None:
+    sources = [Source("a"), Source("b", None, 3), Source("c")]
+    manifest.extend(str(tmp_path), sources, None)
+    assert {source.uri for source in dealt(manifest.wave_uri(str(tmp_path), 0))} == {"a", "b", "c"}

@@ -1,0 +1,255 @@
+"""The whole command in this process, with one worker and models that take milliseconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import driver
+from pipeline.__main__ import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, main
+from tests.builders import tiny_bundle, write_pages
+
+FILES = 7
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six pages and a file that is none."""
+    write_pages(tmp_path / "in", FILES - 1)
+    (tmp_path / "in" / "broken.png").write_text("not an image")
+    return tmp_path
+
+
+@pytest.fixture
+def job(folder: Path, bundle: str) -> Callable[..., int]:
+    """Runs the command on the folder's files with more options."""
+
+    def run(*more: str) -> int:
+        needed = ["--input", str(folder / "in"), "--output", str(folder / "out"), "--bundle", bundle]
+        return main([*needed, "--workers", "1", *more])
+
+    return run
+
+
+def rows(output: Path, kind: str = "pages") -> list[dict[str, Any]]:
+    """Rows without the run's name, sorted."""
+    tables = [pq.read_table(path).drop_columns(["run_id"]) for path in (output / kind).glob("*.parquet")]
+    return sorted((row for table in tables for row in table.to_pylist()), key=repr)
+
+
+def markers(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((output / "_waves").glob("*.json"))]
+
+
+def test_reads_all_files_once_and_says_so(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job("--wave_size", "3") == DONE
+    shown = capsys.readouterr()
+    output = folder / "out"
+    assert "Read 6 pages" in shown.out
+    assert "1 errors: " in shown.out
+    assert "Traceback" not in shown.err
+    assert len(rows(output)) == 6
+    (error,) = rows(output, "errors")
+    assert error["uri"].endswith("broken.png")
+    found = markers(output)
+    assert [marker["wave"] for marker in found] == [0, 1, 2]
+    assert [marker["files"] for marker in found] == [3, 3, 1]
+    assert sum(marker["pages"] for marker in found) == 6
+    (record,) = (output / "_runs").glob("*.json")
+    summary = json.loads(record.read_text())
+    assert (summary["files"], summary["pages"], sum(summary["errors"].values())) == (7, 6, 1)
+    assert {"read", "decode", "detect", "rectify", "direction", "recognize", "row"} == set(
+        summary["seconds_by_stage"]
+    )
+    assert summary["peak_megabytes"][0] > 50
+    metadata = pq.read_schema(next((output / "pages").glob("*.parquet"))).metadata
+    assert metadata[b"bundle"] == b"tiny"
+    assert metadata[b"direction"] == b"sample"
+    assert not [path for path in output.rglob("*") if "beam-temp" in path.name or path.name == "lock.json"]
+
+
+def test_rows_are_the_same_however_the_work_is_cut(job: Callable[..., int], folder: Path) -> None:
+    assert job() == DONE
+    assert job("--output", str(folder / "b"), "--wave_size", "2", "--detection_batch", "3") == DONE
+    assert job("--output", str(folder / "c"), "--recognition_batch", "32") == DONE
+    expected = rows(folder / "out")
+    assert len(expected) == 6
+    assert rows(folder / "b") == expected
+    assert rows(folder / "c") == expected
+
+
+def test_new_files_are_read_and_old_ones_are_not(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job("--limit", "4") == DONE
+    before = {path.name: path.stat().st_mtime_ns for path in (folder / "out" / "pages").iterdir()}
+    assert job() == DONE
+    assert "from 3 files" in capsys.readouterr().out
+    assert len(rows(folder / "out")) + len(rows(folder / "out", "errors")) == 7
+    after = {path.name: path.stat().st_mtime_ns for path in (folder / "out" / "pages").iterdir()}
+    assert before.items() <= after.items()
+    assert job() == DONE
+    assert "Nothing new to read" in capsys.readouterr().out
+
+
+@pytest.fixture
+def accident(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[BaseException], list[int]], list[int]]:
+    """Makes runs of waves fail just before they would be declared done; gives a list that fills with attempts."""
+
+    def fail(error: type[BaseException], attempts: list[int]) -> list[int]:
+        run, calls = driver._run_pipeline, []
+
+        def failing(job: driver.Job, wave: int) -> Any:
+            result = run(job, wave)
+            calls.append(wave)
+            if len(calls) in attempts:
+                raise error("Traceback of a worker\n  Channel closed prematurely.")
+            return result
+
+        monkeypatch.setattr(driver, "_run_pipeline", failing)
+        return calls
+
+    return fail
+
+
+def test_wave_that_fails_is_tried_again_and_its_rows_are_not_doubled(
+    job: Callable[..., int],
+    folder: Path,
+    accident: Callable[..., list[int]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    attempts = accident(RuntimeError, [2])
+    assert job("--wave_size", "4") == DONE
+    assert attempts == [0, 1, 1]
+    assert len(rows(folder / "out")) == 6
+    assert "wave 1 failed (Channel closed prematurely.); trying it again" in caplog.text
+
+
+def test_wave_that_keeps_failing_ends_the_run_and_the_next_run_resumes(
+    job: Callable[..., int],
+    folder: Path,
+    accident: Callable[..., list[int]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempts = accident(RuntimeError, [2, 3, 4])
+    assert job("--wave_size", "4") == FAILED
+    said = capsys.readouterr().err
+    assert attempts == [0, 1, 1, 1]
+    assert "wave 1 failed 3 times, at last with: Channel closed prematurely. Run the same command" in said
+    assert len(markers(folder / "out")) == 1
+    assert job("--wave_size", "4") == DONE
+    assert len(rows(folder / "out")) == 6
+
+
+def test_interrupted_run_says_how_to_resume_and_does(
+    job: Callable[..., int],
+    folder: Path,
+    accident: Callable[..., list[int]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    accident(KeyboardInterrupt, [2])
+    assert job("--wave_size", "4") == INTERRUPTED
+    assert "Interrupted" in capsys.readouterr().err
+    assert job("--wave_size", "4") == DONE
+    assert len(rows(folder / "out")) == 6
+    assert len(rows(folder / "out", "errors")) == 1
+
+
+def test_rows_that_got_lost_are_noticed(
+    job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(driver.waves, "rows", lambda output, wave, kind: 5 if kind == "pages" else 1)
+    assert job() == FAILED
+    assert "(5, 1) rows of pages and errors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rate", "status"), [("0.1", TOO_MANY_ERRORS), ("0.2", DONE)])
+def test_too_many_errors_have_a_status_of_their_own_also_when_all_is_done(
+    job: Callable[..., int], rate: str, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job("--max_error_rate", rate) == status
+    assert job("--max_error_rate", rate) == status
+    assert ("14.3% of the rows are errors" in capsys.readouterr().err) == (status == TOO_MANY_ERRORS)
+
+
+def test_options_change_what_is_read(job: Callable[..., int], folder: Path) -> None:
+    assert job("--chars", "--review_threshold", "1") == DONE
+    lines = [line for row in rows(folder / "out") for line in row["lines"]]
+    assert all(line["needs_review"] for line in lines)
+    assert all("".join(char["text"] for char in line["chars"]) == line["text"] for line in lines)
+    assert job("--output", str(folder / "b"), "--min_confidence", "1") == DONE
+    assert [row["lines"] for row in rows(folder / "b")] == [[]] * 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--wave_sise", "3"], "did you mean --wave_size?", id="misspelt option"),
+        pytest.param(["--bundle", "nowhere"], "'nowhere': no manifest.json there", id="unknown bundle"),
+        pytest.param(["--input", "missing.png"], "missing.png", id="missing input"),
+        pytest.param(["--output", "/dev/null/out"], "the output cannot be written", id="unwritable output"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    job: Callable[..., int],
+    folder: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert job(*arguments) == USAGE
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("ppocr-beam: ")
+    assert said.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+def test_empty_folder_is_wrong_usage(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert (
+        main(["--input", str(tmp_path / "empty"), "--output", str(tmp_path / "out"), "--bundle", bundle])
+        == USAGE
+    )
+    assert "holds no images" in capsys.readouterr().err
+
+
+def test_another_bundle_or_another_option_is_refused(
+    job: Callable[..., int], other_bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    assert job("--bundle", other_bundle) == USAGE
+    assert "holds pages read with the bundle tiny" in capsys.readouterr().err
+    assert job("--chars") == USAGE
+    assert "chars = False, not True" in capsys.readouterr().err
+
+
+def test_unforeseen_errors_are_one_line_too(
+    job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("what\nnow")
+
+    monkeypatch.setattr("pipeline.__main__.build", fail)
+    assert job() == FAILED
+    assert (
+        capsys.readouterr().err
+        == "ppocr-beam: ZeroDivisionError: what. Run the same command again to resume.\n"
+    )
+
+
+def test_tampered_bundle_is_refused_before_anything_is_read(
+    job: Callable[..., int], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_bundle(tmp_path / "tampered")
+    (tmp_path / "tampered" / "recognition.onnx").write_bytes(b"something else")
+    assert job("--bundle", str(tmp_path / "tampered")) == USAGE
+    assert "recognition.onnx" in capsys.readouterr().err
+    assert not (folder / "out").exists()

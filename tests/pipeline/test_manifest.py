@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import manifest
+from transforms.storage import Source
+
+
+def sources(*names: str) -> list[Source]:
+    return [Source(name, f"etag of {name}", len(name)) for name in names]
+
+
+def listed(output: Path) -> dict[int, list[str]]:
+    return {
+        wave: [
+            source.uri
+            for group in manifest.read_groups(manifest.wave_uri(str(output), wave))
+            for source in group
+        ]
+        for wave in manifest.waves_of(str(output))
+    }
+
+
+@pytest.mark.parametrize(
+    ("wave_files", "expected"),
+    [
+        pytest.param(2, {0: ["a", "b"], 1: ["c", "d"], 2: ["e"]}, id="cut"),
+        pytest.param(5, {0: ["a", "b", "c", "d", "e"]}, id="exactly one"),
+        pytest.param(None, {0: ["a", "b", "c", "d", "e"]}, id="all in one"),
+        pytest.param(1, {0: ["a"], 1: ["b"], 2: ["c"], 3: ["d"], 4: ["e"]}, id="one each"),
+    ],
+)
+def test_cuts_sources_into_waves(
+    tmp_path: Path, wave_files: int | None, expected: dict[int, list[str]]
+) -> None:
+    counts = manifest.extend(str(tmp_path), sources(*"abcde"), wave_files)
+    assert listed(tmp_path) == expected
+    assert counts == {wave: len(names) for wave, names in expected.items()}
+
+
+def test_sources_come_back_as_they_were(tmp_path: Path) -> None:
+    given_sources = [Source("a b'\"\n.png", "v1", 7), Source("gs://b/ü", None, None)]
+    manifest.extend(str(tmp_path), given_sources, None)
+    assert [
+        s for group in manifest.read_groups(manifest.wave_uri(str(tmp_path), 0)) for s in group
+    ] == given_sources
+
+
+def test_same_sources_again_add_nothing_whatever_the_wave_size(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources(*"abc"), 2)
+    before = listed(tmp_path)
+    assert manifest.extend(str(tmp_path), sources(*"cba"), 100) == {0: 2, 1: 1}
+    assert listed(tmp_path) == before
+
+
+def test_new_sources_and_new_versions_become_new_waves(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources("a", "b"), 10)
+    changed = Source("a", "another etag", 1)
+    counts = manifest.extend(str(tmp_path), [changed, *sources("b", "c")], 10)
+    assert counts == {0: 2, 1: 2}
+    assert listed(tmp_path)[1] == ["a", "c"]
+
+
+def test_duplicates_are_listed_once(tmp_path: Path) -> None:
+    assert manifest.extend(str(tmp_path), sources("a", "b", "a", "a"), 10) == {0: 2}
+
+
+def test_nothing_gives_no_wave(tmp_path: Path) -> None:
+    assert manifest.extend(str(tmp_path), [], 10) == {}
+    assert manifest.waves_of(str(tmp_path)) == []
+
+
+def test_many_sources_stream_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "GROUP_ROWS", 10)
+    many = [Source(f"file-{i % 60}", "v", i) for i in range(95)]
+    assert manifest.extend(str(tmp_path), many, None) == {0: 60}
+    uri = manifest.wave_uri(str(tmp_path), 0)
+    assert pq.ParquetFile(uri).metadata.num_row_groups == 6
+    assert [len(group) for group in manifest.read_groups(uri)] == [10] * 6
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=12))
+def test_seen_is_a_set(groups: list[list[int]]) -> None:
+    seen, oracle = manifest.Seen(), set()
+    for group in groups:
+        keys = np.array([b"%014d." % number for number in group], "S16")
+        expected = []
+        for number in group:
+            expected.append(number not in oracle)
+            oracle.add(number)
+        assert seen.add(keys).tolist() == expected
+    assert sum(len(run) for run in seen._runs) == len(oracle)
+
+
+def test_keys_tell_uri_from_etag() -> None:
+    keys = manifest._keys([Source("ab", "c"), Source("a", "bc"), Source("ab", "c", 5), Source("ab", None)])
+    assert len(set(keys.tolist())) == 3
+    assert all(len(key) == 16 for key in keys.tolist())

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from models.records import Failure, Page
+from pipeline import progress
+from pipeline.progress import Progress, State, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (90, "2 min"),
+        (3540, "59 min"),
+        (3600, "1 h 00 min"),
+        (11100, "3 h 05 min"),
+    ],
+)
+def test_durations_are_said_as_people_do(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_state_in_a_line() -> None:
+    assert (
+        str(State(2000, 500, 550, 3, 100.0))
+        == "500 of 2,000 files, 550 pages, 3 errors, 5.5 pages/s, 5 min left"
+    )
+    assert str(State(10)) == "0 of 10 files, 0 pages, 0 errors, 0.0 pages/s"
+
+
+@pytest.fixture
+def tally() -> progress.Tally:
+    tally = progress.new_tally()
+    progress.adopt(tally)
+    yield tally
+    progress.adopt(None)
+
+
+def test_counts_files_by_their_first_page(tally: progress.Tally) -> None:
+    for element in (
+        Page("a", 0),
+        Page("a", 1),
+        Page("b", 0),
+        Failure("c", None, "read", "not_found", ""),
+        Failure("a", 2, "decode", "truncated", ""),
+        Failure("d", 0, "detect", "model_failure", ""),
+    ):
+        progress.count(element)
+    assert tally[:3] == [4, 3, 3]
+    assert 10_000 < tally[progress.PEAK] < 100_000_000
+
+
+def test_counting_without_a_tally_does_nothing() -> None:
+    progress.count(Page())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_waves_add_up_and_what_failed_attempts_counted_is_forgotten(tally: progress.Tally) -> None:
+    shown = Progress(10, lambda: [tally], io.StringIO())
+
+    def now() -> tuple[int, int, int]:
+        state = shown.state()
+        return state.files, state.pages, state.errors
+
+    shown.begin(4)
+    tally[:3] = [3, 3, 0]
+    assert now() == (3, 3, 0)
+    shown.begin(4)  # the worker was killed
+    assert now() == (0, 0, 0)
+    tally[:3] = [7, 6, 1]
+    assert now() == (3, 3, 1)  # of four files three, until the wave is done
+    shown.end(pages=3, errors=1)
+    assert now() == (4, 3, 1)
+    shown.begin(6)
+    tally[:3] = [9, 8, 1]
+    assert now() == (6, 5, 1)
+
+
+def test_lines_appear_while_a_wave_runs(tally: progress.Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.01)
+    stream = io.StringIO()
+    with Progress(3, lambda: [tally], stream) as shown:
+        shown.begin(3)
+        tally[:3] = [2, 2, 0]
+        wait_for(stream, "ppocr-beam: 2 of 3 files, 2 pages")
+
+
+def test_bar_moves_on_a_terminal(tally: progress.Tally) -> None:
+    stream = Terminal()
+    with Progress(3, lambda: [tally], stream) as shown:
+        shown.begin(3)
+        tally[:3] = [1, 1, 0]
+        wait_for(stream, "1 of 3 files")
+
+
+def test_nothing_is_shown_where_nobody_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_S", 0.01)
+    stream = io.StringIO()
+    with Progress(3, list, stream):
+        time.sleep(0.1)
+    assert stream.getvalue() == ""
+
+
+def wait_for(stream: io.StringIO, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while text not in stream.getvalue():
+        assert time.monotonic() < deadline, stream.getvalue()
+        time.sleep(0.01)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.summary import Summary, save, summarize, versions
+from pipeline.waves import Marker
+
+ONE = Marker(0, 10, 9, 50, {"not_found": 1}, {"detect": 1500, "read": 20}, 5.0, "tiny", "id", {}, "run-1")
+TWO = replace(ONE, wave=1, files=10, pages=7, lines=30, errors={"not_found": 1, "truncated": 2})
+
+
+def summary(done: list[Marker], before: list[Marker]) -> Summary:
+    return summarize("run-2", "out", done, before, 8.0, [204800, 102400])
+
+
+def test_adds_up_what_the_run_did() -> None:
+    found = summary([ONE, TWO], [])
+    assert (found.waves, found.files, found.pages, found.lines) == (2, 20, 16, 80)
+    assert found.errors == {"not_found": 2, "truncated": 2}
+    assert found.images_per_second == 2.5
+    assert found.seconds_by_stage == {"detect": 3.0, "read": 0.04}
+    assert found.peak_megabytes == [200, 100]
+    assert (found.bundle, found.bundle_id) == ("tiny", "id")
+
+
+def test_error_rate_is_that_of_the_whole_output_however_many_runs_it_took() -> None:
+    assert summary([ONE, TWO], []).error_rate == pytest.approx(4 / 20)
+    assert summary([TWO], [ONE]).error_rate == pytest.approx(4 / 20)
+    assert summary([], [ONE, TWO]).error_rate == pytest.approx(4 / 20)
+
+
+def test_text_for_a_person() -> None:
+    assert str(summary([ONE, TWO], [])).splitlines() == [
+        "Read 16 pages with 80 lines from 20 files in 8 s (2.50 pages/s).",
+        "4 errors: 2 not_found, 2 truncated. See out/errors",
+        "Rows: out/pages/*.parquet",
+    ]
+
+
+def test_text_where_there_was_nothing_to_do() -> None:
+    assert (
+        str(summary([], [replace(ONE, errors={})])).splitlines()[0]
+        == "Nothing new to read: 1 wave was done before."
+    )
+    assert "all 2 waves were done before" in str(summary([], [ONE, TWO]))
+
+
+def test_record_is_json(tmp_path: Path) -> None:
+    save(replace(summary([ONE], []), output=str(tmp_path)))
+    found = json.loads((tmp_path / "_runs" / "run-2.json").read_text())
+    assert found["pages"] == 9
+    assert found["versions"]["python"].startswith("3.")
+
+
+def test_versions_are_those_of_what_does_the_work() -> None:
+    assert {"python", "apache-beam", "onnxruntime", "pyarrow"} <= set(versions())

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.records import UsageError
+from pipeline import waves
+from pipeline.waves import Marker
+
+MARKER = Marker(
+    wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, milliseconds={"detect": 1200}, seconds=2.5,
+    bundle="tiny", bundle_id="0123456789abcdef", options={"direction": "sample", "chars": False}, run_id="run",
+)  # fmt: skip
+
+
+def test_marker_comes_back_as_it_was_committed(tmp_path: Path) -> None:
+    waves.commit(str(tmp_path), MARKER)
+    waves.commit(str(tmp_path), replace(MARKER, wave=1))
+    (tmp_path / "_waves" / "lock.json").write_text("{}")
+    assert list(waves.markers(str(tmp_path)).items()) == [(1, replace(MARKER, wave=1)), (3, MARKER)]
+    assert json.loads((tmp_path / "_waves" / "00003.json").read_text())["errors"] == {"not_found": 1}
+
+
+def test_new_output_has_no_markers(tmp_path: Path) -> None:
+    assert waves.markers(str(tmp_path / "nothing")) == {}
+
+
+def test_clean_removes_what_a_wave_left_and_nothing_else(tmp_path: Path) -> None:
+    stay = [
+        "pages/wave-00001-00000-of-00001.parquet",
+        "pages/wave-00012-00000-of-00001.parquet",
+        "errors/beam-temp-wave-00012-abc/x.parquet",
+        "pages/notes.txt",
+        "_waves/00001.json",
+    ]
+    go = [
+        "pages/wave-00002-00000-of-00002.parquet",
+        "errors/wave-00002-00000-of-00001.parquet",
+        "pages/beam-temp-wave-00002-5c7a/d0.wave-00002.parquet",
+        "errors/beam-temp-wave-00002-11/left",
+    ]
+    for name in [*stay, *go]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    waves.clean(str(tmp_path), 2)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(stay)
+    assert not list(tmp_path.glob("*/beam-temp-wave-00002-*"))
+
+
+def test_clean_of_an_empty_output_does_nothing(tmp_path: Path) -> None:
+    waves.clean(str(tmp_path), 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_counted_in_the_wave_s_files(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    for name, rows in (("wave-00001-a.parquet", 3), ("wave-00001-b.parquet", 4), ("wave-00002-a.parquet", 5)):
+        pq.write_table(pa.table({"x": list(range(rows))}), tmp_path / "pages" / name)
+    assert waves.rows(str(tmp_path), 1, "pages") == 7
+    assert waves.rows(str(tmp_path), 1, "errors") == 0
+
+
+@pytest.mark.parametrize(
+    ("bundle_id", "options", "message"),
+    [
+        pytest.param("0123456789abcdef", {"direction": "sample", "chars": False}, None, id="the same"),
+        pytest.param(
+            "0123456789abcdef", {"direction": "sample", "new": 1}, None, id="an option not known then"
+        ),
+        pytest.param(
+            "fedcba9876543210", {}, "bundle tiny (0123456789ab), not with other (fedcba987654)", id="bundle"
+        ),
+        pytest.param("0123456789abcdef", {"chars": True}, "chars = False, not True", id="option"),
+    ],
+)
+def test_one_output_holds_one_bundle_and_one_set_of_options(
+    bundle_id: str, options: dict[str, object], message: str | None
+) -> None:
+    if message is None:
+        waves.refuse_mixing("out", {3: MARKER}, bundle_id, "other", options)
+        return
+    with pytest.raises(UsageError) as error:
+        waves.refuse_mixing("out", {3: MARKER}, bundle_id, "other", options)
+    assert message in str(error.value)
+    assert "choose another --output, or delete out" in str(error.value)

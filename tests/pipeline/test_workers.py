@@ -1,0 +1,168 @@
+"""Worker processes, and whole jobs that have two of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.__main__ import DONE, INTERRUPTED
+from pipeline.workers import Workers
+from tests.builders import write_pages
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    listed = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True
+    ).stdout.strip()
+    return bool(listed) and not listed.startswith("Z")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of all children of children."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    found = [child for child, parent in pairs if parent == pid]
+    return found + [grandchild for child in found for grandchild in children(child)]
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    workers = Workers(2)
+    workers.start()
+    yield workers
+    workers.stop()
+
+
+def test_stopped_workers_are_gone_and_can_be_started_again(workers: Workers) -> None:
+    first = workers.pids()
+    assert len(set(first)) == 2
+    assert all(map(alive, first))
+    workers.stop()
+    assert not any(map(alive, first))
+    workers.start()
+    assert not set(first) & set(workers.pids())
+    assert len(workers.tallies()) == 4  # the dead ones' counts and peaks are kept
+
+
+def test_a_killed_worker_is_replaced_and_the_other_kept(workers: Workers) -> None:
+    victim, other = workers.pids()
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: not alive(victim))
+    workers.start()
+    assert other in workers.pids()
+    assert victim not in workers.pids()
+    assert len(workers.pids()) == 2
+
+
+def test_workers_end_with_a_killed_driver() -> None:
+    code = (
+        "import time; from pipeline.workers import Workers; workers = Workers(2); workers.start(); "
+        "print(*workers.pids(), flush=True); time.sleep(600)"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    pids = [int(pid) for pid in driver.stdout.readline().split()]
+    assert len(pids) == 2
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    wait_until(lambda: not any(map(alive, pids)))
+
+
+@pytest.fixture
+def command(tmp_path: Path, bundle: str) -> Callable[[str, int, int], list[str]]:
+    """The job's command line: output, workers, files in a wave; over sixty pages."""
+    write_pages(tmp_path / "in", 60)
+    (tmp_path / "in" / "broken.png").write_text("not an image")
+
+    def command(output: str, workers: int, wave_size: int) -> list[str]:
+        return [
+            *(
+                sys.executable,
+                "-m",
+                "pipeline",
+                "--input",
+                str(tmp_path / "in"),
+                "--output",
+                str(tmp_path / output),
+            ),
+            *("--bundle", bundle, "--workers", str(workers), "--wave_size", str(wave_size)),
+        ]
+
+    return command
+
+
+def rows(output: Path) -> list[dict[str, Any]]:
+    paths = [*(output / "pages").glob("*.parquet"), *(output / "errors").glob("*.parquet")]
+    found = [row for path in paths for row in pq.read_table(path).drop_columns(["run_id"]).to_pylist()]
+    return sorted(found, key=repr)
+
+
+def wait_for_marker(job: subprocess.Popen[str], output: Path) -> None:
+    wait_until(lambda: (output / "_waves" / "00000.json").exists() or job.poll() is not None, 300)
+    assert job.poll() is None
+
+
+def test_two_workers_one_worker_and_killed_ones_give_the_same_rows(
+    command: Callable[[str, int, int], list[str]], tmp_path: Path
+) -> None:
+    alone = subprocess.run(command("alone", 1, 100), capture_output=True, text=True)
+    assert alone.returncode == DONE, alone.stderr
+    expected = rows(tmp_path / "alone")
+    assert len(expected) == 61
+
+    job = subprocess.Popen(command("pair", 2, 10), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_marker(job, tmp_path / "pair")
+    before = children(job.pid)
+    worker = before[-1]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    output, said = job.communicate()
+    assert job.returncode == DONE, said
+    assert "Read 60 pages" in output
+    assert "Traceback" not in said
+    assert rows(tmp_path / "pair") == expected
+    assert not list((tmp_path / "pair").rglob("beam-temp*"))
+    wait_until(lambda: not any(map(alive, before)))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
+    ],
+)
+def test_interrupted_job_stops_cleanly_says_how_to_resume_and_does(
+    command: Callable[[str, int, int], list[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    job = subprocess.Popen(command("out", 2, 5), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_marker(job, tmp_path / "out")
+    processes = children(job.pid)
+    job.send_signal(number)
+    _, said = job.communicate(timeout=60)
+    assert job.returncode == INTERRUPTED, said
+    assert said.splitlines()[-1].startswith("ppocr-beam: Interrupted")
+    assert "Traceback" not in said
+    wait_until(lambda: not any(map(alive, processes)))
+    again = subprocess.run(command("out", 2, 5), capture_output=True, text=True)
+    assert again.returncode == DONE, again.stderr
+    assert len(rows(tmp_path / "out")) == 61
