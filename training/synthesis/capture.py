@@ -13,15 +13,13 @@ from models.records import Image, Quad
 from training.synthesis import looks
 from training.synthesis.distractors import TEXTURES
 from training.synthesis.noise import field
+from training.synthesis.pixels import Matrix, floats, homography, soften, thicken, to_bytes, warp
 from training.synthesis.sheet import PageLine
-
-Matrix = npt.NDArray[np.float64]
-"""float64 (3, 3), a homography."""
 
 
 def move_quad(quad: Quad, matrix: Matrix) -> Quad:
     """The quad after a homography."""
-    return cv2.perspectiveTransform(quad[None], matrix)[0].astype(np.float32)
+    return floats(cv2.perspectiveTransform(quad[None], matrix)[0])
 
 
 def inside(quad: Quad, width: int, height: int) -> bool:
@@ -70,13 +68,13 @@ def photographed(
         * rng.uniform(0.005, 0.05)
     )
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(corners, (box + jolt).astype(np.float32))
+    matrix = homography(corners, box + jolt)
     matrix = _spin(target, rng.gauss(0, 2.0)) @ matrix
     desk = backdrop(rng, target[1], target[0])
     flat, moved = _warp(image, lines, matrix, target, (0, 0, 0))
-    cover = cv2.warpPerspective(np.full((height, width), 255, np.uint8), matrix, target)
+    cover = warp(np.full((height, width), 255, np.uint8), matrix, *target)
     if rng.random() < 0.7:
-        shadow = cv2.GaussianBlur(cv2.dilate(cover, np.ones((5, 5))), (0, 0), rng.uniform(2, 9))
+        shadow = cv2.GaussianBlur(thicken(cover, 5), (0, 0), rng.uniform(2, 9))
         desk = np.asarray(desk * (1 - shadow[..., None] * np.float32(rng.uniform(0.1, 0.6) / 255)), np.uint8)
     return np.where(cover[..., None] > 127, flat, desk), moved
 
@@ -91,19 +89,16 @@ def backdrop(rng: Random, height: int, width: int) -> Image:
         part = image[y : y + tall, x : x + wide]
         part[mask > 0] = _area(rng, tall, wide)[mask > 0]
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 5))
+        image = soften(image, rng.uniform(0.8, 5))
     return image
 
 
 def _area(rng: Random, height: int, width: int) -> Image:
     level, saturation = rng.uniform(15, 235), rng.choice((0.05, 0.1, 0.25, 0.5)) * rng.random()
-    tone = rng.choice(TEXTURES)(rng, height, width) * rng.uniform(4, 45) + field(
-        rng, height, width, grain=30
-    ) * rng.uniform(2, 16)
-    tint = np.asarray(looks.colour_near(rng, level, saturation), np.float32)
-    return np.clip(
-        tint + tone[..., None] * np.float32([rng.uniform(0.7, 1.1) for _ in range(3)]), 0, 255
-    ).astype(np.uint8)
+    tone = rng.choice(TEXTURES)(rng, height, width) * rng.uniform(4, 45)
+    tone = tone + field(rng, (height, width), 30) * rng.uniform(2, 16)
+    strengths = floats([rng.uniform(0.7, 1.1) for _ in range(3)])
+    return to_bytes(floats(looks.colour_near(rng, level, saturation)) + tone[..., None] * strengths)
 
 
 def _region(rng: Random, height: int, width: int) -> tuple[int, int, int, int, npt.NDArray[np.uint8]]:
@@ -130,11 +125,8 @@ def _region(rng: Random, height: int, width: int) -> tuple[int, int, int, int, n
     else:
         centre = (rng.randint(0, width), rng.randint(0, height))
         axes = (rng.randint(width // 12, width // 3), rng.randint(height // 12, height // 3))
-        cv2.fillPoly(
-            mask,
-            [cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))],
-            255,
-        )
+        outline = cv2.ellipse2Poly(centre, axes, rng.randint(0, 180), 0, 360, rng.choice((5, 60, 90, 120)))
+        cv2.fillPoly(mask, [np.asarray(outline, np.int32)], 255)
     x, y, wide, tall = cv2.boundingRect(mask)
     return x, y, wide, tall, mask[y : y + tall, x : x + wide]
 
@@ -157,8 +149,8 @@ def creases(image: Image, rng: Random) -> Image:
             1,
             cv2.LINE_AA,
         )
-    factor = cv2.GaussianBlur(factor, (0, 0), rng.uniform(0.6, 2.5))
-    return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
+    factor = soften(factor, rng.uniform(0.6, 2.5))
+    return to_bytes(image * factor[..., None])
 
 
 def camera(image: Image, rng: Random, strength: float = 1.0) -> Image:
@@ -172,7 +164,7 @@ def camera(image: Image, rng: Random, strength: float = 1.0) -> Image:
     if rng.random() < 0.4 * strength:
         image = looks.grain(image, rng, rng.uniform(1, 12))
     if rng.random() < 0.25 * strength:
-        image = np.clip(image * rng.uniform(0.6, 1.15) + rng.uniform(-20, 20), 0, 255).astype(np.uint8)
+        image = to_bytes(image * rng.uniform(0.6, 1.15) + rng.uniform(-20, 20))
     if rng.random() < 0.5:
         image = looks.jpeg(image, rng.randint(25, 90))
     return image
@@ -199,7 +191,7 @@ def _warp(
     image: Image, lines: Sequence[PageLine], matrix: Matrix, size: tuple[int, int], border: Sequence[int]
 ) -> tuple[Image, list[PageLine]]:
     if abs(matrix[0, 0]) < 0.7:  # several pixels become one: average first, or thin strokes break
-        image = cv2.GaussianBlur(image, (0, 0), 0.35 / abs(matrix[0, 0]))
-    warped = cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=tuple(border))
+        image = soften(image, 0.35 / abs(matrix[0, 0]))
+    warped = warp(image, matrix, *size, border)
     moved = [PageLine(move_quad(line.quad, matrix), line.text) for line in lines]
     return warped, moved

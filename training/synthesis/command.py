@@ -32,6 +32,7 @@ from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
 from training.synthesis.lines import LineSource
 from training.synthesis.pages import MIX, PageSource
+from training.synthesis.pixels import resize
 
 LABEL_FILES = {"lines": "rec_gt.txt", "directions": "direction_gt.txt", "pages": "Label.txt"}
 """The label file of each kind; `direction_gt.txt` holds `image<TAB>0|180`."""
@@ -249,7 +250,7 @@ def lines_sheet(images: Sequence[Image], columns: int = 3, height: int = 30, wid
     sheet = np.full((rows * (height + 4), columns * (width + 6), 3), (245, 225, 205), np.uint8)
     for number, image in enumerate(images):
         wide = min(width, max(4, round(image.shape[1] * height / image.shape[0])))
-        small = cv2.resize(image, (wide, height), interpolation=cv2.INTER_AREA)
+        small = resize(image, wide, height)
         y, x = number // columns * (height + 4) + 2, number % columns * (width + 6) + 3
         sheet[y : y + height, x : x + wide] = small if small.ndim == 3 else small[..., None]
     return sheet
@@ -261,7 +262,7 @@ def pages_sheet(samples: Sequence[tuple[Image, str]], columns: int = 4, side: in
     sheet = np.full((rows * side, columns * side, 3), 60, np.uint8)
     for number, (image, label) in enumerate(samples):
         scale = (side - 6) / max(image.shape[:2])
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = resize(image, image.shape[1] * scale, image.shape[0] * scale)
         for line in json.loads(label):
             quad = np.round(np.array(line["points"]) * scale).astype(np.int32)
             cv2.polylines(small, [quad], True, (40, 40, 230), 1, cv2.LINE_AA)

@@ -9,15 +9,15 @@ from random import Random
 import cv2
 import numpy as np
 
-from training.synthesis.drawing import Mask
-from training.synthesis.noise import Field, field
+from training.synthesis.noise import field
+from training.synthesis.pixels import Floats, Mask, floats, resize, to_bytes
 
 
 def barcode(rng: Random, width: int, height: int) -> Mask:
     """Vertical bars of one to four modules."""
     module = max(1, width // rng.randint(70, 110))
-    bars = np.repeat([rng.randint(0, 1) * 255 for _ in range(width // module + 1)], module)[:width]
-    return np.broadcast_to(bars.astype(np.uint8), (height, len(bars))).copy()
+    tones = np.array([rng.randint(0, 1) * 255 for _ in range(width // module + 1)], np.uint8)
+    return np.tile(np.repeat(tones, module)[:width], (height, 1))
 
 
 def matrix_code(rng: Random, size: int) -> Mask:
@@ -29,7 +29,7 @@ def matrix_code(rng: Random, size: int) -> Mask:
     mark[2:5, 2:5] = 255
     grid[:8, :8] = grid[:8, -8:] = grid[-8:, :8] = 0
     grid[:7, :7] = grid[:7, -7:] = grid[-7:, :7] = mark
-    return cv2.resize(grid, (size, size), interpolation=cv2.INTER_NEAREST)
+    return resize(grid, size, size, cv2.INTER_NEAREST)
 
 
 def logo(rng: Random, size: int) -> Mask:
@@ -92,18 +92,19 @@ def scribble(rng: Random, width: int, height: int) -> Mask:
 def halftone(rng: Random, width: int, height: int) -> Mask:
     """A printed photo: blotches, plain, screened or cut at a level."""
     tone = (
-        field(rng, height, width, grain=rng.choice((9, 30))) * 60
-        + field(rng, height, width, grain=3) * 20
+        field(rng, (height, width), grain=rng.choice((9, 30))) * 60
+        + field(rng, (height, width), grain=3) * 20
         + 128
     )
     kind = rng.randrange(3)
     if kind == 0:
         y, x = np.ogrid[:height, :width]
         pitch = rng.uniform(3, 6)
-        tone = (tone > 128 + 110 * np.sin(x * math.pi / pitch) * np.sin(y * math.pi / pitch)) * 255
+        screen = np.sin(x * math.pi / pitch) * np.sin(y * math.pi / pitch)
+        tone = floats((tone > 128 + 110 * screen) * 255)
     elif kind == 1:
-        tone = (tone > rng.uniform(100, 150)) * 255
-    return np.clip(tone, 0, 255).astype(np.uint8)
+        tone = floats((tone > rng.uniform(100, 150)) * 255)
+    return to_bytes(tone)
 
 
 def hatching(rng: Random, width: int, height: int) -> Mask:
@@ -120,7 +121,7 @@ def hatching(rng: Random, width: int, height: int) -> Mask:
 # Textures of scenes: float32 (H, W), about -1 to 1.
 
 
-def bricks(rng: Random, height: int, width: int) -> Field:
+def bricks(rng: Random, height: int, width: int) -> Floats:
     """A wall of bricks or tiles."""
     tall, gap = rng.randint(10, 46), rng.randint(1, 4)
     wide = round(tall * rng.uniform(1.0, 3.2))
@@ -132,7 +133,7 @@ def bricks(rng: Random, height: int, width: int) -> Field:
     return np.asarray(np.where(joint, rng.choice((-1.0, 1.0)), tone), np.float32)
 
 
-def fence(rng: Random, height: int, width: int) -> Field:
+def fence(rng: Random, height: int, width: int) -> Floats:
     """Parallel bars, boards, blinds or steps, upright, level or slanting."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     along = (x, y, x + y * rng.uniform(-0.5, 0.5))[rng.randrange(3)]
@@ -140,7 +141,7 @@ def fence(rng: Random, height: int, width: int) -> Field:
     return np.asarray(np.tanh(wave * rng.uniform(1, 9) + rng.uniform(-1.5, 1.5)), np.float32)
 
 
-def windows(rng: Random, height: int, width: int) -> Field:
+def windows(rng: Random, height: int, width: int) -> Floats:
     """A facade: panes in rows, some lit."""
     tall, wide = rng.randint(24, 110), rng.randint(18, 90)
     y, x = np.mgrid[:height, :width]
@@ -149,22 +150,22 @@ def windows(rng: Random, height: int, width: int) -> Field:
     return np.asarray(np.where(pane, lit, 0.1) - ((x % wide) == wide // 2) * 0.6, np.float32)
 
 
-def leaves(rng: Random, height: int, width: int) -> Field:
+def leaves(rng: Random, height: int, width: int) -> Floats:
     """Foliage: overlapping blots of light and dark."""
-    fine = field(rng, height, width, grain=3) + 0.6 * field(rng, height, width, grain=9)
+    fine = field(rng, (height, width), grain=3) + 0.6 * field(rng, (height, width), grain=9)
     return np.asarray(np.tanh(fine * rng.uniform(0.8, 3.0)), np.float32)
 
 
-def plain(rng: Random, height: int, width: int) -> Field:
+def plain(rng: Random, height: int, width: int) -> Floats:
     """A wall, a road, the sky: soft clouds of tone."""
     return np.asarray(
-        field(rng, height, width, grain=30) * 0.5
-        + field(rng, height, width, grain=rng.choice((0, 1))) * rng.uniform(0, 0.35),
+        field(rng, (height, width), grain=30) * 0.5
+        + field(rng, (height, width), grain=rng.choice((0, 1))) * rng.uniform(0, 0.35),
         np.float32,
     )
 
 
-TEXTURES: tuple[Callable[[Random, int, int], Field], ...] = (
+TEXTURES: tuple[Callable[[Random, int, int], Floats], ...] = (
     bricks,
     fence,
     windows,

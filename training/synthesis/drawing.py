@@ -7,16 +7,10 @@ from random import Random
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from training.synthesis.fonts import Face, load_font
-
-Mask = npt.NDArray[np.uint8]
-"""uint8, (H, W): 0 where there is no ink, 255 where it covers the pixel."""
-
-Box = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels; right and bottom excluded."""
+from training.synthesis.pixels import Mask, resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +52,9 @@ def draw_text(face: Face, text: str, setting: Setting, rng: Random) -> tuple[Mas
             shift = rng.gauss(0, setting.jitter) * setting.size
             ink = 255 if not setting.jitter else rng.randint(185, 255)
             pen.text((setting.size + x, above + shift), char, fill=ink, font=font, anchor="ls")
-    mask = _trim_sides(np.asarray(image))
+    mask = _trim_sides(np.asarray(image, np.uint8))
     if setting.stretch != 1.0:
-        mask = cv2.resize(
-            mask,
-            (max(1, round(mask.shape[1] * setting.stretch)), mask.shape[0]),
-            interpolation=cv2.INTER_LINEAR,
-        )
+        mask = resize(mask, mask.shape[1] * setting.stretch, mask.shape[0], cv2.INTER_LINEAR)
     return mask, above
 
 

@@ -10,14 +10,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 import cv2
 import numpy as np
 
 from models.records import Image
 from training.synthesis import looks
-from training.synthesis.drawing import Box, Mask, Setting, draw_text, ink_rows, stamp
+from training.synthesis.drawing import Setting, draw_text, ink_rows, stamp
 from training.synthesis.fonts import Face, FontBook, usable_faces
+from training.synthesis.pixels import Box, Floats, Mask, floats, homography, share, soften, thicken, warp
 from training.synthesis.text import TextSource
 
 SIZES = (26, 30, 34, 38, 44)
@@ -191,7 +193,7 @@ def _place(canvas: Mask, box: Box, bend: float, rng: Random) -> Mask:
     before, behind = (rng.uniform(-0.04, 0.3) * height for _ in range(2))
     if rng.random() < 0.3:
         above, below, before, behind = (rng.uniform(0.0, 0.1) * height for _ in range(4))
-    corners = np.float32(
+    corners = floats(
         [
             [left - before, top - above],
             [right + behind, top - above],
@@ -205,9 +207,9 @@ def _place(canvas: Mask, box: Box, bend: float, rng: Random) -> Mask:
     corners = _tilt(corners, height, bend, rng)
     if rng.random() < bend * 0.4:
         canvas = _curve(canvas, height, bend, rng)
-    target = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
-    matrix = cv2.getPerspectiveTransform(corners, target)
-    return cv2.warpPerspective(canvas, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
+    target = floats([[0, 0], [columns, 0], [columns, rows], [0, rows]])
+    matrix = homography(corners, target)
+    return warp(canvas, matrix, columns, rows)
 
 
 def _tilt(corners: np.ndarray, height: float, bend: float, rng: Random) -> np.ndarray:
@@ -217,12 +219,11 @@ def _tilt(corners: np.ndarray, height: float, bend: float, rng: Random) -> np.nd
     rise = max(-reach, min(reach, rng.gauss(0, 0.012 + 0.03 * bend) * length))
     slack = abs(rise) * 0.4  # a box around tilted text is taller, too
     moved = (
-        corners
-        + np.float32([[0, -rise - slack], [0, rise - slack], [0, rise + slack], [0, -rise + slack]]) / 2
+        corners + floats([[0, -rise - slack], [0, rise - slack], [0, rise + slack], [0, -rise + slack]]) / 2
     )
     moved[2:, 0] += rng.gauss(0, 0.08 + 0.25 * bend) * height if rng.random() < 0.5 else 0
     if rng.random() < bend:
-        moved += np.float32([[rng.uniform(-1, 1), rng.uniform(-0.6, 0.6)] for _ in range(4)]) * (
+        moved += floats([[rng.uniform(-1, 1), rng.uniform(-0.6, 0.6)] for _ in range(4)]) * (
             0.22 * bend * height
         )
     return np.asarray(moved, np.float32)
@@ -236,7 +237,7 @@ def _curve(canvas: Mask, height: float, bend: float, rng: Random) -> Mask:
     shift = (wave - wave.mean()) * np.float32(rng.uniform(-0.2, 0.2) * bend * height)
     map_x = np.broadcast_to(x, (rows, columns))
     map_y = np.arange(rows, dtype=np.float32)[:, None] + shift[None]
-    return cv2.remap(canvas, np.ascontiguousarray(map_x), map_y, cv2.INTER_LINEAR)
+    return cast(Mask, cv2.remap(canvas, np.ascontiguousarray(map_x), map_y, cv2.INTER_LINEAR))
 
 
 # What gives a mask its pixels, one function a look.
@@ -266,7 +267,7 @@ def _inked(
     contrast: float,
 ) -> Image:
     """Ink of a random darkness on paper of a random lightness, slightly tinted where colour is asked for."""
-    ground = looks.paper(rng, *mask.shape, rng.uniform(*level), rng.uniform(0, contrast))
+    ground = looks.paper(rng, mask.shape, rng.uniform(*level), rng.uniform(0, contrast))
     dark = rng.uniform(*ink)
     if not color:
         return looks.paint(ground, mask, dark)
@@ -312,7 +313,7 @@ def dot_matrix(mask: Mask, rng: Random, color: bool) -> Image:
     """An impact printer's dots, sharp or run together."""
     mask = looks.legible(mask, looks.dots(mask, rng, mask.shape[0] / rng.uniform(10, 20)))
     if rng.random() < 0.7:
-        mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 1.2))
+        mask = soften(mask, rng.uniform(0.5, 1.2))
     if rng.random() < 0.5:
         mask = looks.fade(mask, rng, rng.uniform(0.1, 0.4), 3)
     return _finish(_inked(mask, rng, color, (200, 253), (10, 130), 7), rng)
@@ -320,7 +321,7 @@ def dot_matrix(mask: Mask, rng: Random, color: bool) -> Image:
 
 def typewriter(mask: Mask, rng: Random, color: bool) -> Image:
     """Struck characters: uneven, bled, often copied since."""
-    struck = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.0))
+    struck = soften(mask, rng.uniform(0.4, 1.0))
     if rng.random() < 0.55:
         mask = looks.fade(struck, rng, rng.uniform(0.1, 0.45), rng.choice((1, 3, 9)))
     else:
@@ -348,7 +349,7 @@ def fax(mask: Mask, rng: Random, color: bool) -> Image:
 
 def inverted(mask: Mask, rng: Random, color: bool) -> Image:
     """Light on dark: headings of tables, screens, labels."""
-    ground = looks.paper(rng, *mask.shape, rng.uniform(5, 130), rng.uniform(0, 10))
+    ground = looks.paper(rng, mask.shape, rng.uniform(5, 130), rng.uniform(0, 10))
     bright = min(255.0, float(ground.mean()) + rng.uniform(70, 230))
     colours = (
         (looks.colour_near(rng, float(ground.mean()), 0.6), looks.colour_near(rng, bright, 0.2))
@@ -362,9 +363,9 @@ def tinted(mask: Mask, rng: Random, color: bool) -> Image:
     """Print on coloured, patterned or stained paper: cheques, tickets, forms."""
     level = rng.uniform(130, 235)
     ground = (
-        looks.busy(rng, *mask.shape, level)
+        looks.busy(rng, mask.shape, level)
         if rng.random() < 0.5
-        else looks.paper(rng, *mask.shape, level, rng.uniform(5, 30))
+        else looks.paper(rng, mask.shape, level, rng.uniform(5, 30))
     )
     ink = max(0.0, level - rng.uniform(60, 190))
     colours = (
@@ -380,9 +381,9 @@ def sign(mask: Mask, rng: Random, color: bool) -> Image:
     ink = level + gap if 0 <= level + gap <= 255 else level - gap
     ink = min(255.0, max(0.0, ink))
     ground = (
-        looks.busy(rng, *mask.shape, level)
+        looks.busy(rng, mask.shape, level)
         if rng.random() < 0.6
-        else looks.paper(rng, *mask.shape, level, rng.uniform(2, 25))
+        else looks.paper(rng, mask.shape, level, rng.uniform(2, 25))
     )
     colours = (
         (looks.colour_near(rng, level, 0.9), looks.colour_near(rng, ink, 0.9)) if color else (None, None)
@@ -400,20 +401,20 @@ def sign(mask: Mask, rng: Random, color: bool) -> Image:
     return _finish(image, rng)
 
 
-def _under(ground: looks.Field, mask: Mask, level: float, ink: float, rng: Random) -> looks.Field:
+def _under(ground: Floats, mask: Mask, level: float, ink: float, rng: Random) -> Floats:
     """A shadow beside the letters, an outline or a glow around them, laid on the ground."""
     thick = max(1, mask.shape[0] // rng.randint(9, 22))
-    shift = np.float32([[1, 0, rng.randint(-thick, thick)], [0, 1, rng.randint(1, thick + 1)]])
+    shift = floats([[1, 0, rng.randint(-thick, thick)], [0, 1, rng.randint(1, thick + 1)]])
     if rng.random() < 0.5:
-        halo = cv2.warpAffine(mask, shift, mask.shape[::-1])
+        halo = cast(Mask, cv2.warpAffine(mask, shift, mask.shape[::-1]))
     else:
-        halo = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thick + 1, 2 * thick + 1)))
+        halo = thicken(mask, 2 * thick + 1, cv2.MORPH_ELLIPSE)
     if rng.random() < 0.5:
-        halo = cv2.GaussianBlur(halo, (0, 0), rng.uniform(0.5, 2.0))
+        halo = soften(halo, rng.uniform(0.5, 2.0))
     tone = rng.choice((0.0, 255.0, level / 2))
     if abs(tone - ink) < 80:
         tone = 0.0 if ink > 127 else 255.0
-    return np.asarray(ground + (tone - ground) * (halo * np.float32(1 / 255)), np.float32)
+    return np.asarray(ground + (tone - ground) * share(halo), np.float32)
 
 
 LOOKS: dict[str, Look] = {

@@ -7,16 +7,14 @@ All draw their randomness from the `Random` given, so that a seed tells the imag
 from __future__ import annotations
 
 from random import Random
+from typing import cast
 
 import cv2
 import numpy as np
 
 from models.records import Image
-from training.synthesis.drawing import Mask
-from training.synthesis.noise import Field, field, ramp
-
-Colour = tuple[float, float, float]
-"""Blue, green, red, 0 to 255."""
+from training.synthesis.noise import field, ramp
+from training.synthesis.pixels import Colour, Floats, Mask, floats, mix, resize, share, soften, to_bytes
 
 _LUMA = (0.114, 0.587, 0.299)
 
@@ -29,21 +27,21 @@ def spread(mask: Mask, rng: Random, amount: float) -> Mask:
     kernel = cv2.getStructuringElement(
         rng.choice((cv2.MORPH_CROSS, cv2.MORPH_RECT)), (3, 3) if rng.random() < 0.7 else (2, 2)
     )
-    changed = cv2.dilate(mask, kernel) if amount > 0 else cv2.erode(mask, kernel)
-    return cv2.addWeighted(changed, abs(amount), mask, 1 - abs(amount), 0)
+    changed = cast(Mask, cv2.dilate(mask, kernel) if amount > 0 else cv2.erode(mask, kernel))
+    return mix(changed, abs(amount), mask)
 
 
 def binarise(mask: Mask, rng: Random, sigma: float = 0.0, roughness: float = 25.0) -> Mask:
     """A copier's or fax's hard edge: blurred, roughened by noise and cut at a level near the middle."""
     if sigma:
-        mask = cv2.GaussianBlur(mask, (0, 0), sigma)
-    rough = mask + field(rng, *mask.shape, grain=rng.choice((0, 1, 1))) * roughness
+        mask = soften(mask, sigma)
+    rough = mask + field(rng, mask.shape, grain=rng.choice((0, 1, 1))) * roughness
     return np.asarray((rough > rng.uniform(85, 165)) * 255, np.uint8)
 
 
 def fade(mask: Mask, rng: Random, strength: float, grain: float) -> Mask:
     """Ink that is uneven: patches `grain` pixels wide are weaker by up to about `strength`."""
-    weight = np.clip(1 - strength * np.clip(field(rng, *mask.shape, grain=grain) + 0.3, 0, 2.2), 0.12, 1)
+    weight = np.clip(1 - strength * np.clip(field(rng, mask.shape, grain=grain) + 0.3, 0, 2.2), 0.12, 1)
     return np.asarray(mask * weight, np.uint8)
 
 
@@ -51,13 +49,13 @@ def legible(before: Mask, after: Mask) -> Mask:
     """`after`, or halfway back to `before` where hardly anything is left of thin strokes."""
     if int(after.sum(dtype=np.int64)) * 10 > int(before.sum(dtype=np.int64)) * 4:
         return after
-    return cv2.addWeighted(before, 0.6, after, 0.4, 0)
+    return mix(before, 0.6, after)
 
 
 def speckle(mask: Mask, rng: Random, holes: float, specks: float) -> Mask:
     """White holes in the ink and black specks beside it, each a fraction of the pixels."""
-    noise = field(rng, *mask.shape, grain=rng.choice((0, 0, 1)))
-    out = mask.copy()
+    noise = field(rng, mask.shape, grain=rng.choice((0, 0, 1)))
+    out: Mask = mask.copy()
     if holes:
         out[noise < _quantile(holes)] = 0
     if specks:
@@ -89,7 +87,7 @@ def dots(mask: Mask, rng: Random, pitch: float) -> Mask:
     """A matrix of round dots, `pitch` pixels apart, each printed or not."""
     height, width = mask.shape
     columns = max(1, round(width / pitch * rng.choice((1.0, 1.0, 1.3))))
-    grid = cv2.resize(mask, (columns, max(1, round(height / pitch))), interpolation=cv2.INTER_AREA)
+    grid = resize(mask, columns, height / pitch)
     printed = np.asarray((grid > rng.randint(40, 85)) * 255, np.uint8)
     fine = 4
     disc = np.zeros((fine, fine), np.uint8)
@@ -98,28 +96,29 @@ def dots(mask: Mask, rng: Random, pitch: float) -> Mask:
     if rng.random() < 0.6:
         disc[-1, :] = disc[:, -1] = rng.randint(0, 120)
     raised = np.kron(printed // 255, disc)
-    return cv2.resize(raised, (width, height), interpolation=cv2.INTER_AREA)
+    return resize(raised, width, height)
 
 
 # Paper and paint.
 
 
-def paper(rng: Random, height: int, width: int, level: float, contrast: float) -> Field:
+def paper(rng: Random, shape: tuple[int, ...], level: float, contrast: float) -> Floats:
     """float32 (H, W) of paper about `level`, with texture and light of `contrast` grey levels."""
-    texture = field(rng, height, width, grain=rng.choice((0, 1, 3, 9))) * (contrast * 0.5)
-    return np.asarray(level + texture + ramp(rng, height, width) * contrast, np.float32)
+    texture = field(rng, shape, grain=rng.choice((0, 1, 3, 9))) * (contrast * 0.5)
+    return np.asarray(level + texture + ramp(rng, shape) * contrast, np.float32)
 
 
-def busy(rng: Random, height: int, width: int, level: float) -> Field:
-    """float32 (H, W) of a busy background about `level`: blotches, stripes, bricks, edges of shapes."""
+def busy(rng: Random, shape: tuple[int, ...], level: float) -> Floats:
+    """float32 (H, W) of a busy background about `level`: blotches, stripes, edges of shapes."""
+    height, width = shape[:2]
     base = (
         level
-        + field(rng, height, width, grain=rng.choice((9, 30))) * rng.uniform(4, 22)
-        + ramp(rng, height, width) * rng.uniform(0, 30)
+        + field(rng, shape, grain=rng.choice((9, 30))) * rng.uniform(4, 22)
+        + ramp(rng, shape) * rng.uniform(0, 30)
     )
     kind = rng.randrange(6)
     if kind == 0:
-        base = base + field(rng, height, width, grain=rng.choice((0, 1, 3))) * rng.uniform(3, 16)
+        base = base + field(rng, shape, grain=rng.choice((0, 1, 3))) * rng.uniform(3, 16)
     elif kind == 1:
         angle, period = rng.uniform(0, np.pi), rng.uniform(5, 40)
         y, x = np.ogrid[:height, :width]
@@ -127,7 +126,7 @@ def busy(rng: Random, height: int, width: int, level: float) -> Field:
             np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
         )
     elif kind == 2:
-        blobs = field(rng, height, width, grain=9) > rng.uniform(-0.5, 1.0)
+        blobs = field(rng, shape, grain=9) > rng.uniform(-0.5, 1.0)
         base = base + blobs * rng.uniform(-35, 35)
     elif kind == 3:
         base = np.ascontiguousarray(base, np.float32)
@@ -141,7 +140,7 @@ def busy(rng: Random, height: int, width: int, level: float) -> Field:
 
 
 def paint(
-    ground: Field,
+    ground: Floats,
     mask: Mask,
     ink: float,
     ground_colour: Colour | None = None,
@@ -156,14 +155,12 @@ def paint(
         ground_colour: with `ink_colour`, gives a picture of three channels; the ground's lightness shades it.
         ink_colour: see `ground_colour`.
     """
-    cover = mask.astype(np.float32) * (1 / 255)
+    cover = share(mask)
     if ground_colour is None or ink_colour is None:
-        return np.clip(ground + (ink - ground) * cover, 0, 255).astype(np.uint8)
+        return to_bytes(ground + (ink - ground) * cover)
     shade = ground - luma(ground_colour)
-    tinted = shade[..., None] + np.asarray(ground_colour, np.float32)
-    return np.clip(tinted + (np.asarray(ink_colour, np.float32) - tinted) * cover[..., None], 0, 255).astype(
-        np.uint8
-    )
+    tinted = shade[..., None] + floats(ground_colour)
+    return to_bytes(tinted + (floats(ink_colour) - tinted) * cover[..., None])
 
 
 def luma(colour: Colour) -> float:
@@ -185,22 +182,16 @@ def colour_near(rng: Random, level: float, saturation: float) -> Colour:
 def coarsen(image: Image, rng: Random, factor: float) -> Image:
     """A picture taken at 1/`factor` of the size and enlarged again."""
     height, width = image.shape[:2]
-    small = cv2.resize(
-        image,
-        (max(4, round(width / factor)), max(6, round(height / factor))),
-        interpolation=rng.choice((cv2.INTER_AREA, cv2.INTER_LINEAR)),
-    )
-    return cv2.resize(
-        small,
-        (width, height),
-        interpolation=rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_NEAREST)),
-    )
+    smaller = rng.choice((cv2.INTER_AREA, cv2.INTER_LINEAR))
+    larger = rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_NEAREST))
+    small = resize(image, max(4, width / factor), max(6, height / factor), smaller)
+    return resize(small, width, height, larger)
 
 
 def blur(image: Image, rng: Random, sigma: float) -> Image:
     """Out of focus, or moved during the exposure."""
     if rng.random() < 0.75:
-        return cv2.GaussianBlur(image, (0, 0), sigma)
+        return soften(image, sigma)
     length = max(2, round(sigma * 3))
     kernel = np.zeros((length, length), np.float32)
     ends = rng.choice(
@@ -211,22 +202,22 @@ def blur(image: Image, rng: Random, sigma: float) -> Image:
         )
     )
     cv2.line(kernel, *ends, 1.0)
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+    return cast(Image, cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
 def grain(image: Image, rng: Random, sigma: float) -> Image:
     """A sensor's noise of `sigma` grey levels, the same in all channels or not."""
     height, width = image.shape[:2]
-    noise = field(rng, height, width, grain=rng.choice((0, 0, 1))) * sigma
+    noise = field(rng, (height, width), grain=rng.choice((0, 0, 1))) * sigma
     if image.ndim == 3:
         noise = noise[..., None] * np.array([rng.uniform(0.5, 1.2) for _ in range(3)], np.float32)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    return to_bytes(image + noise)
 
 
 def light(image: Image, rng: Random, strength: float) -> Image:
     """Uneven light: a slope, or the edge of a shadow."""
     height, width = image.shape[:2]
-    slope = ramp(rng, height, width)
+    slope = ramp(rng, (height, width))
     if rng.random() < 0.4:
         slope = np.tanh(slope * rng.uniform(3, 12) + rng.uniform(-2, 2))
     factor = 1 - strength * (0.5 + 0.5 * np.clip(slope, -1, 1))
@@ -236,4 +227,4 @@ def light(image: Image, rng: Random, strength: float) -> Image:
 def jpeg(image: Image, quality: int) -> Image:
     """Through a JPEG file and back."""
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    return cast(Image, cv2.imdecode(data, cv2.IMREAD_UNCHANGED))

@@ -7,38 +7,36 @@ from random import Random
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
-"""float32, (H, W), mean 0 and standard deviation 1."""
+from training.synthesis.pixels import Floats, floats, resize, soften
 
 _BANK = (1024, 2048)
 _GRAINS = (0.0, 1.0, 3.0, 9.0, 30.0)
 
 
 @lru_cache(maxsize=len(_GRAINS))
-def _bank(grain: float) -> Field:
+def _bank(grain: float) -> Floats:
     coarse = 4 if grain >= 9 else 1  # what is smooth anyway is made small and enlarged
     height, width = (side // coarse for side in _BANK)
     drawn = np.random.default_rng(7 + int(grain)).standard_normal((height, width), np.float32)
     if grain:
-        drawn = cv2.GaussianBlur(drawn, (0, 0), grain / coarse, borderType=cv2.BORDER_REFLECT)
+        drawn = soften(drawn, grain / coarse)
         drawn = (drawn - drawn.mean()) / drawn.std()
-    return cv2.resize(drawn, _BANK[::-1], interpolation=cv2.INTER_CUBIC) if coarse > 1 else drawn
+    return resize(drawn, _BANK[1], _BANK[0], cv2.INTER_CUBIC) if coarse > 1 else drawn
 
 
-def field(rng: Random, height: int, width: int, grain: float = 0.0) -> Field:
+def field(rng: Random, shape: tuple[int, ...], grain: float = 0.0) -> Floats:
     """A random field.
 
     Args:
         rng: chooses the place in the bank, and whether it is mirrored.
-        height: in pixels.
-        width: in pixels.
+        shape: height and width in pixels; what follows is of no account.
         grain: how coarse it is: the sigma in pixels of the blur that made it; the nearest of 0, 1, 3, 9, 30 is taken.
 
     Returns:
-        A view into the bank, or a resized copy where it is larger than the bank: do not write into it.
+        float32 (H, W), mean 0 and standard deviation 1: a view into the bank, or a resized copy where it is larger than the bank: do not write into it.
     """
+    height, width = shape[:2]
     bank = _bank(min(_GRAINS, key=lambda each: abs(each - grain)))
     rows, columns = min(height, _BANK[0]), min(width, _BANK[1])
     y, x = rng.randint(0, _BANK[0] - rows), rng.randint(0, _BANK[1] - columns)
@@ -48,8 +46,9 @@ def field(rng: Random, height: int, width: int, grain: float = 0.0) -> Field:
     return patch[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
 
 
-def ramp(rng: Random, height: int, width: int) -> Field:
+def ramp(rng: Random, shape: tuple[int, ...]) -> Floats:
     """A linear gradient from -1 to 1 in a random direction, as light from one side."""
+    height, width = shape[:2]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None] * rng.uniform(-1, 1)
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * rng.uniform(-1, 1)
-    return np.asarray(across + down, np.float32)
+    return floats(across + down)

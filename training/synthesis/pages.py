@@ -16,6 +16,7 @@ import numpy as np
 from models.records import Image
 from training.synthesis import capture, documents, forms, looks, receipts
 from training.synthesis.fonts import Face, FontBook, usable_faces
+from training.synthesis.pixels import Mask, soften
 from training.synthesis.scenes import WordCrop, scene
 from training.synthesis.sheet import PageLine, Sheet
 from training.synthesis.text import TextSource
@@ -117,7 +118,7 @@ def printed(sheet: Sheet, kind: str, rng: Random) -> Image:
     if way == "thermal":
         sheet.ink, dark = _thermal(sheet.ink, rng), rng.uniform(20, 150)
     elif way == "dots":
-        sheet.ink = cv2.GaussianBlur(looks.dots(sheet.ink, rng, rng.uniform(1.6, 2.4)), (0, 0), 0.7)
+        sheet.ink = soften(looks.dots(sheet.ink, rng, rng.uniform(1.6, 2.4)), 0.7)
     elif way == "copy":
         sheet.ink = looks.binarise(sheet.ink, rng, rng.choice((0.0, 0.6, 0.9)), rng.uniform(5, 35))
         sheet.ink = looks.speckle(
@@ -130,13 +131,13 @@ def printed(sheet: Sheet, kind: str, rng: Random) -> Image:
         sheet.ink = looks.spread(sheet.ink, rng, rng.uniform(-0.5, 0.7))
     sheet.ink = looks.legible(whole, sheet.ink)
     level = rng.uniform(222, 255) if rng.random() < 0.75 else rng.uniform(165, 225)
-    texture = looks.paper(rng, sheet.height, sheet.width, 0, rng.choice((0, 3, 10)) * rng.random())
+    texture = looks.paper(rng, sheet.ink.shape, 0, rng.choice((0, 3, 10)) * rng.random())
     tint = rng.choice((0.0, 0.0, 0.0, 0.04, 0.06, 0.25))
     return sheet.picture(looks.colour_near(rng, level, tint * rng.random()), texture, looks.colour_near(rng, dark, rng.choice((0, 0, 0, 0.1, 0.5))),
                          looks.colour_near(rng, rng.uniform(0, 80), 0.5) if rng.random() < 0.3 else None)  # fmt: skip
 
 
-def _thermal(ink: looks.Mask, rng: Random) -> looks.Mask:
+def _thermal(ink: Mask, rng: Random) -> Mask:
     if rng.random() < 0.5:
         ink = looks.spread(ink, rng, rng.uniform(-0.7, 0.7))
     if rng.random() < 0.5:

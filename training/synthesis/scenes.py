@@ -14,8 +14,20 @@ from models.records import Image, Quad
 from training.synthesis import looks
 from training.synthesis.capture import backdrop, camera, inside, move_quad
 from training.synthesis.distractors import logo
-from training.synthesis.drawing import Box, Mask, Setting, draw_text, stamp
+from training.synthesis.drawing import Setting, draw_text, stamp
 from training.synthesis.fonts import FontBook
+from training.synthesis.pixels import (
+    Box,
+    Floats,
+    Mask,
+    Matrix,
+    floats,
+    homography,
+    soften,
+    thicken,
+    to_bytes,
+    warp,
+)
 from training.synthesis.sheet import PageLine, pad_box, quad_of
 from training.synthesis.text import TextSource
 
@@ -65,20 +77,15 @@ def _object(made: _Scene, rng: Random) -> None:
     if rng.random() < 0.4:
         height, width = made.taken.shape
         ends = [(rng.randint(-50, width + 50), rng.randint(-50, height + 50)) for _ in range(2)]
-        cv2.line(
-            made.image,
-            *ends,
-            looks.colour_near(rng, rng.uniform(10, 245), 0.3),
-            rng.choice((1, 2, 3, 6, 14, 30)),
-            cv2.LINE_AA,
-        )
+        colour, thick = looks.colour_near(rng, rng.uniform(10, 245), 0.3), rng.choice((1, 2, 3, 6, 14, 30))
+        cv2.line(made.image, ends[0], ends[1], colour, thick, cv2.LINE_AA)
         return
     size = rng.randint(20, 140)
     height, width = made.taken.shape
     x, y = rng.randint(0, max(0, width - size)), rng.randint(0, max(0, height - size))
     area = made.image[y : y + size, x : x + size]
     cover = logo(rng, size)[: area.shape[0], : area.shape[1], None] * np.float32(1 / 255)
-    area[:] = (area + (np.float32(looks.colour_near(rng, rng.uniform(10, 245), 0.9)) - area) * cover).astype(
+    area[:] = (area + (floats(looks.colour_near(rng, rng.uniform(10, 245), 0.9)) - area) * cover).astype(
         np.uint8
     )
 
@@ -143,7 +150,7 @@ def _stack(drawn: Sequence[tuple[Mask, str]], rng: Random) -> tuple[Mask, list[t
     return cover, boxes
 
 
-def _view(shape: tuple[int, ...], scale: float, room: tuple[int, ...], rng: Random) -> looks.np.ndarray:
+def _view(shape: tuple[int, ...], scale: float, room: tuple[int, ...], rng: Random) -> Matrix:
     """A homography that puts a block somewhere into the picture, turned and seen from the side."""
     height, width = shape[:2]
     turn = math.radians(rng.gauss(0, 6) if rng.random() < 0.85 else rng.uniform(-40, 40))
@@ -157,25 +164,23 @@ def _view(shape: tuple[int, ...], scale: float, room: tuple[int, ...], rng: Rand
         for span, side in zip(spans, room[::-1], strict=True)
     ]
     corners += np.array(centre) - (corners.max(axis=0) + corners.min(axis=0)) / 2
-    source = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
-    return cv2.getPerspectiveTransform(source, corners.astype(np.float32))
+    source = floats([[0, 0], [width, 0], [width, height], [0, height]])
+    return homography(source, corners)
 
 
-def _colour_in(
-    made: _Scene, cover: Mask, area: Mask, matrix: looks.np.ndarray, scale: float, rng: Random
-) -> None:
+def _colour_in(made: _Scene, cover: Mask, area: Mask, matrix: Matrix, scale: float, rng: Random) -> None:
     """Paints the board, what lies under the letters, and the letters."""
     x0, y0, wide, tall = cv2.boundingRect(area)
     here = (slice(y0, y0 + tall), slice(x0, x0 + wide))
     shift = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]]) @ matrix
     if scale < 0.6:
-        cover = cv2.GaussianBlur(cover, (0, 0), 0.35 / scale)
-    letters = cv2.warpPerspective(cover, shift, (wide, tall), flags=cv2.INTER_LINEAR)
+        cover = soften(cover, 0.35 / scale)
+    letters = warp(cover, shift, wide, tall)
     patch = made.image[here].astype(np.float32)
     if rng.random() < 0.68:
-        board = np.float32(looks.colour_near(rng, rng.uniform(8, 250), rng.choice((0.05, 0.5, 1.0))))
-        texture = looks.paper(rng, tall, wide, 0, rng.uniform(0, 18))
-        soft = cv2.GaussianBlur(area[here], (0, 0), 0.7)[..., None] * np.float32(1 / 255)
+        board = floats(looks.colour_near(rng, rng.uniform(8, 250), rng.choice((0.05, 0.5, 1.0))))
+        texture = looks.paper(rng, (tall, wide), 0, rng.uniform(0, 18))
+        soft = soften(area[here], 0.7)[..., None] * np.float32(1 / 255)
         patch += (board + texture[..., None] - patch) * soft
     elif rng.random() < 0.6:  # calmer than the wall, or the letters drown
         patch += (patch.mean(axis=(0, 1)) - patch) * (rng.uniform(0.3, 0.9) * (area[here][..., None] > 0))
@@ -185,22 +190,20 @@ def _colour_in(
     ink = min(255.0, max(0.0, ink))
     if rng.random() < 0.3:
         patch = _relief(patch, letters, ink, rng)
-    colour = np.float32(looks.colour_near(rng, ink, rng.choice((0.05, 0.5, 1.0))))
+    colour = floats(looks.colour_near(rng, ink, rng.choice((0.05, 0.5, 1.0))))
     patch += (colour - patch) * (letters[..., None] * np.float32(rng.uniform(0.8, 1.0) / 255))
-    made.image[here] = np.clip(patch, 0, 255).astype(np.uint8)
+    made.image[here] = to_bytes(patch)
 
 
-def _relief(patch: looks.np.ndarray, letters: Mask, ink: float, rng: Random) -> looks.np.ndarray:
+def _relief(patch: Floats, letters: Mask, ink: float, rng: Random) -> Floats:
     """A shadow or an outline of the letters."""
     thick = max(1, round(letters.shape[0] * rng.uniform(0.01, 0.04)))
     if rng.random() < 0.5:
         halo = np.roll(letters, (thick, rng.choice((-thick, thick))), axis=(0, 1))
     else:
-        halo = cv2.dilate(
-            letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thick + 1, 2 * thick + 1))
-        )
+        halo = thicken(letters, 2 * thick + 1, cv2.MORPH_ELLIPSE)
     tone = 0.0 if ink > 127 else 255.0
-    return patch + (tone - patch) * (halo[..., None] * np.float32(rng.uniform(0.4, 1.0) / 255))
+    return floats(patch + (tone - patch) * (halo[..., None] * np.float32(rng.uniform(0.4, 1.0) / 255)))
 
 
 def _paste(made: _Scene, crop: WordCrop, rng: Random) -> None:
@@ -219,10 +222,8 @@ def _paste(made: _Scene, crop: WordCrop, rng: Random) -> None:
     if not inside(quad, width, height) or (made.taken & area).any():
         return
     made.taken |= area
-    image = cv2.warpPerspective(crop.image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    image = warp(crop.image, matrix, width, height, None)
     feather = max(1.0, tall * 0.06)
-    soft = cv2.GaussianBlur(cv2.dilate(area, np.ones((3, 3), np.uint8)), (0, 0), feather)[
-        ..., None
-    ] * np.float32(1 / 255)
+    soft = cv2.GaussianBlur(thicken(area, 3), (0, 0), feather)[..., None] * np.float32(1 / 255)
     made.image = (made.image + (image.astype(np.float32) - made.image) * soft).astype(np.uint8)
     made.lines.append(PageLine(quad, crop.text))

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from models.records import Image, Quad
-from training.synthesis import looks
-from training.synthesis.drawing import Box, Mask, Setting, draw_text, stamp
+from training.synthesis.drawing import Setting, draw_text, stamp
 from training.synthesis.fonts import Face, load_font
+from training.synthesis.pixels import Box, Colour, Floats, Mask, resize, to_bytes
 
 JOIN_GAP = 1.6
 """Neighbours on a row with a gap of fewer line heights than this are one line, as in SROIE's and ICDAR's labels."""
@@ -107,7 +107,7 @@ class Sheet:
             return None
         mask, above = draw_text(pen.face, text, pen.setting, self.rng)
         if fit and 0.9 < fit / mask.shape[1] < 1.12:
-            mask = cv2.resize(mask, (round(fit), mask.shape[0]), interpolation=cv2.INTER_LINEAR)
+            mask = resize(mask, fit, mask.shape[0], cv2.INTER_LINEAR)
         left, top = round(x - align * mask.shape[1]), round(baseline - above)
         rows = np.flatnonzero(mask.max(axis=1) > 60)
         if not rows.size:
@@ -147,9 +147,7 @@ class Sheet:
         """The lines so far, each box widened by the little that labels leave around the ink."""
         return [PageLine(quad_of(pad_box(box)), text) for box, text in self.found]
 
-    def picture(
-        self, paper: looks.Colour, texture: looks.Field, ink: looks.Colour, tint: looks.Colour | None = None
-    ) -> Image:
+    def picture(self, paper: Colour, texture: Floats, ink: Colour, tint: Colour | None = None) -> Image:
         """The sheet as uint8 (H, W, 3), blue, green, red.
 
         Args:
@@ -167,7 +165,7 @@ class Sheet:
         if self.light.any():
             cover = (self.light.astype(np.float32) * (1 / 255))[..., None]
             base += (np.asarray(paper, np.float32) - base) * cover
-        return np.clip(base, 0, 255).astype(np.uint8)
+        return to_bytes(base)
 
 
 def join_near(found: Sequence[tuple[Box, str]], gap: float) -> list[tuple[Box, str]]:
