@@ -13,11 +13,11 @@ from pathlib import Path
 from benchmarks.engines import ENVIRONMENTS, PEERS, install
 from benchmarks.report import draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
-from benchmarks.scoring import Score, Texts, has_case, read_expected, read_labels, score
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
 from models.decoding import decode
 from models.records import InputError
+from training.evaluation.scoring import Score, Texts, has_case, read_expected, read_labels, score
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 FEWEST = 24

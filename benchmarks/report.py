@@ -14,7 +14,7 @@ from statistics import median
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.rounds import Result
-from benchmarks.scoring import Score
+from training.evaluation.scoring import Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.engines import Peer
 from benchmarks.process import run
-from benchmarks.scoring import Text
+from training.evaluation.scoring import Text
 
 
 @dataclass(frozen=True, slots=True)

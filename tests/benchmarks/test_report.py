@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.report import Row, draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result
-from benchmarks.scoring import Score
+from training.evaluation.scoring import Score
 
 
 def result(rate: float, start: float = 1.0) -> Result:
