@@ -1,4 +1,4 @@
-"""From a drawn sheet to a picture of it: the desk around it, the camera's angle, light, folds, the file's losses."""
+"""From a drawn sheet to a picture of it: desk, angle, light and folds, and what the file loses."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import io
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image as PILImage
 
 from models.records import Image, UsageError
 from training.data.charset import read_charset
@@ -233,11 +235,15 @@ def preview(plan: Plan, path: Path, seed_from: int = 0) -> None:
         sheet = pages_sheet([make(seed_from + index) for index in range(8)])
     else:
         sheet = lines_sheet([make(seed_from + index)[0] for index in range(60)])
-    _, data = cv2.imencode(".png", sheet, (cv2.IMWRITE_PNG_COMPRESSION, 9))
+    data = io.BytesIO()
+    # Noise makes large files; 64 colours are enough to see what is there.
+    PILImage.fromarray(sheet[..., ::-1]).quantize(64, dither=PILImage.Dither.NONE).save(
+        data, "png", optimize=True
+    )
     aside = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data.tobytes())
+        aside.write_bytes(data.getvalue())
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
@@ -245,7 +251,7 @@ def preview(plan: Plan, path: Path, seed_from: int = 0) -> None:
 
 
 def lines_sheet(images: Sequence[Image], columns: int = 3, height: int = 30, width: int = 400) -> Image:
-    """Lines under one another on a coloured ground that shows where their crops end; the longest are condensed."""
+    """Lines on a coloured ground that shows where their crops end; the longest are condensed."""
     rows = -(-len(images) // columns)
     sheet = np.full((rows * (height + 4), columns * (width + 6), 3), (245, 225, 205), np.uint8)
     for number, image in enumerate(images):

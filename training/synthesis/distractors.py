@@ -1,4 +1,4 @@
-"""What stands on pages and is not text: bar codes, logos, stamps, pictures, scribbles, textures of the world."""
+"""What stands on pages and is not text: codes, logos, stamps, pictures, scribbles, the world's textures."""
 
 from __future__ import annotations
 

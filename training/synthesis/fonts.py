@@ -29,10 +29,10 @@ from models.records import UsageError
 FONT_PACKAGES = (
     "fonts-dejavu fonts-liberation fonts-lato fonts-roboto fonts-noto-core fonts-urw-base35 fonts-texgyre"
 )
-"""Debian packages named where no usable font is found; docs/training.md lists the whole set that `latin` uses."""
+"""Debian packages named where no usable font is found; docs/training.md lists all that `latin` uses."""
 
 BUILT_IN = ""
-"""The path that stands for the font inside Pillow (Aileron), the last resort of a machine without any font."""
+"""The path that stands for the font inside Pillow (Aileron), the last resort of a machine without fonts."""
 
 _INDEX_VERSION = 3
 _PROBE_SIZE = 16
@@ -54,10 +54,10 @@ _RANGES = (
     (0x2610, 0x2612),
     (0x2713, 0x2717),
 )
-# Faces whose names tell that they are not meant for running text, or not legible as the characters they claim.
+# Names of faces that are not meant for running text, or not legible as the characters they claim.
 _UNREADABLE = re.compile(
     r"math|symbol|dingbat|emoji|braille|music|euterpe|asana|redact|dseg|lignes|lines|sketch|barcode|outline|"
-    r"gothicumas|icon|awesome|small ?caps|\bSC\b|kaffeesatz.*dots|initials|fraktur|blackletter|swash|3270.*condensed|"
+    r"gothicumas|icon|awesome|small ?caps|\bSC\b|initials|fraktur|blackletter|swash|3270.*condensed|"
     r"keyboard|d050000|ellhnikh|^\W|flipped|alternate|dunhill|funny|fibonacci",
     re.IGNORECASE,
 )
@@ -135,7 +135,7 @@ class Face:
 
 @lru_cache(maxsize=400)
 def load_font(path: str, size: int, shaped: bool = True) -> ImageFont.FreeTypeFont:
-    """The font at `size` pixels an em, kept open for the next line; unshaped ones draw single characters faster."""
+    """The font at `size` pixels an em, kept open; unshaped ones draw single characters faster."""
     if path == BUILT_IN:
         font = ImageFont.load_default(size)
         if not isinstance(font, ImageFont.FreeTypeFont):
@@ -237,7 +237,7 @@ def built_in_face() -> Face:
 
 
 def index_faces(folders: Sequence[Path] | None = None) -> list[Face]:
-    """All legible faces under `folders`, one of each design, in an order that does not depend on the file system."""
+    """All legible faces under `folders`, one of each design, in an order that any machine would give."""
     files = sorted(font_files(font_folders() if folders is None else folders))
     cache = _read_cache()
     stamps = {path: _stamp(path) for path in files}
@@ -253,7 +253,7 @@ def index_faces(folders: Sequence[Path] | None = None) -> list[Face]:
 def usable_faces(
     charset: Sequence[str], held_out: bool = False, folders: Sequence[Path] | None = None
 ) -> list[Face]:
-    """The faces for a charset: those that draw ASCII and, where the charset has them, French and German letters.
+    """The faces for a charset: those that draw ASCII and those of the French and German letters that it has.
 
     Args:
         charset: the characters to be learnt.
@@ -325,8 +325,8 @@ def _write_cache(cache: dict[str, Face | None]) -> None:
 class FontBook:
     """Draws faces for texts: each family is as likely as any other, however many styles it has.
 
-    Italics and extreme weights make two files in three but one line in ten of what is printed, so four draws in
-    five are among the upright styles alone.
+    Italics and extreme weights make two files in three but one line in ten of what is printed, so four draws
+    in five are among the upright styles alone.
     """
 
     def __init__(self, faces: Sequence[Face]) -> None:

@@ -1,7 +1,8 @@
 """Made images of single text lines, for the recogniser (paper, section 3.1).
 
-A line is drawn as coverage (text, neighbouring lines, rules), put into place by one perspective warp that also
-rotates, scales and crops as a detector's box would, and then given a look: what paper, ink, scanner or camera do.
+A line is drawn as coverage (text, neighbouring lines, rules), put into place by one perspective warp that
+also rotates, scales and crops as a detector's box would, and then given a look: what paper, ink, scanner or
+camera do.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class LineSource:
 def _neighbours(canvas: Mask, mask: Mask, size: int, top: int, rng: Random) -> None:
     """Lines above and below, so near that they peek into the crop.
 
-    They are the line itself, cut and moved: drawing others would cost half as much again for a few rows of ink.
+    They are the line itself, cut and moved: drawing others would cost half as much again for little.
     """
     pitch = round(size * rng.uniform(0.95, 1.35))
     for shift in (-pitch, pitch):

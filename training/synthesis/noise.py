@@ -1,4 +1,4 @@
-"""Random fields, cut out of fixed banks: drawing fresh normals for each image would cost more than all the rest."""
+"""Random fields, cut out of fixed banks: fresh normals for each image would cost more than all the rest."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def field(rng: Random, shape: tuple[int, ...], grain: float = 0.0) -> Floats:
     Args:
         rng: chooses the place in the bank, and whether it is mirrored.
         shape: height and width in pixels; what follows is of no account.
-        grain: how coarse it is: the sigma in pixels of the blur that made it; the nearest of 0, 1, 3, 9, 30 is taken.
+        grain: the sigma in pixels of the blur that made it; the nearest of 0, 1, 3, 9 and 30 is taken.
 
     Returns:
-        float32 (H, W), mean 0 and standard deviation 1: a view into the bank, or a resized copy where it is larger than the bank: do not write into it.
+        float32 (H, W), mean 0 and standard deviation 1; a view into the bank: do not write into it.
     """
     height, width = shape[:2]
     bank = _bank(min(_GRAINS, key=lambda each: abs(each - grain)))

@@ -30,6 +30,13 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
 }
 """What is drawn on paper, by kind; a scene is the fourth kind."""
 
+PRINTS: dict[str, dict[str, int]] = {
+    "receipt": {"thermal": 60, "laser": 25, "copy": 10, "dots": 5},
+    "form": {"laser": 35, "copy": 50, "thermal": 15},
+    "document": {"laser": 70, "copy": 25, "thermal": 5},
+}
+"""How each kind is printed, with weights; see `printed`."""
+
 MIX: dict[str, float] = {"receipt": 0.33, "form": 0.22, "document": 0.22, "scene": 0.23}
 """Shares of the kinds by default."""
 
@@ -110,31 +117,32 @@ class PageSource:
 
 def printed(sheet: Sheet, kind: str, rng: Random) -> Image:
     """A sheet as its printer leaves it: thermal, impact, laser, or copied and faxed."""
-    ways = {"receipt": (("thermal", 60), ("laser", 25), ("copy", 10), ("dots", 5)), "form": (("laser", 35), ("copy", 50), ("thermal", 15)),
-            "document": (("laser", 70), ("copy", 25), ("thermal", 5))}[kind]  # fmt: skip
-    whole = sheet.ink
-    way = rng.choices([name for name, _ in ways], [weight for _, weight in ways])[0]
-    dark = rng.uniform(0, 70)
-    if way == "thermal":
-        sheet.ink, dark = _thermal(sheet.ink, rng), rng.uniform(20, 150)
-    elif way == "dots":
-        sheet.ink = soften(looks.dots(sheet.ink, rng, rng.uniform(1.6, 2.4)), 0.7)
-    elif way == "copy":
-        sheet.ink = looks.binarise(sheet.ink, rng, rng.choice((0.0, 0.6, 0.9)), rng.uniform(5, 35))
-        sheet.ink = looks.speckle(
-            sheet.ink,
-            rng,
-            rng.choice((0, rng.uniform(0.001, 0.03))),
-            rng.choice((0, rng.uniform(0.00005, 0.004))),
-        )
-    elif rng.random() < 0.4:
-        sheet.ink = looks.spread(sheet.ink, rng, rng.uniform(-0.5, 0.7))
-    sheet.ink = looks.legible(whole, sheet.ink)
+    way = rng.choices(list(PRINTS[kind]), list(PRINTS[kind].values()))[0]
+    sheet.ink = looks.legible(sheet.ink, _impression(sheet.ink, way, rng))
+    dark = rng.uniform(20, 150) if way == "thermal" else rng.uniform(0, 70)
     level = rng.uniform(222, 255) if rng.random() < 0.75 else rng.uniform(165, 225)
     texture = looks.paper(rng, sheet.ink.shape, 0, rng.choice((0, 3, 10)) * rng.random())
     tint = rng.choice((0.0, 0.0, 0.0, 0.04, 0.06, 0.25))
-    return sheet.picture(looks.colour_near(rng, level, tint * rng.random()), texture, looks.colour_near(rng, dark, rng.choice((0, 0, 0, 0.1, 0.5))),
-                         looks.colour_near(rng, rng.uniform(0, 80), 0.5) if rng.random() < 0.3 else None)  # fmt: skip
+    background = looks.colour_near(rng, level, tint * rng.random())
+    ink = looks.colour_near(rng, dark, rng.choice((0, 0, 0, 0.1, 0.5)))
+    panels = looks.colour_near(rng, rng.uniform(0, 80), 0.5) if rng.random() < 0.3 else None
+    return sheet.picture(background, texture, ink, panels)
+
+
+def _impression(ink: Mask, way: str, rng: Random) -> Mask:
+    """What a way of printing (a key in `PRINTS`) makes of clean coverage."""
+    if way == "thermal":
+        return _thermal(ink, rng)
+    if way == "dots":
+        return soften(looks.dots(ink, rng, rng.uniform(1.6, 2.4)), 0.7)
+    if way == "copy":
+        ink = looks.binarise(ink, rng, rng.choice((0.0, 0.6, 0.9)), rng.uniform(5, 35))
+        holes, specks = (
+            rng.choice((0, rng.uniform(0.001, 0.03))),
+            rng.choice((0, rng.uniform(0.00005, 0.004))),
+        )
+        return looks.speckle(ink, rng, holes, specks)
+    return looks.spread(ink, rng, rng.uniform(-0.5, 0.7)) if rng.random() < 0.4 else ink
 
 
 def _thermal(ink: Mask, rng: Random) -> Mask:

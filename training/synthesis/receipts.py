@@ -117,10 +117,12 @@ class Receipt:
             self._down(1.3)
 
     def _telephone(self, rng: Random) -> str:
-        return f"{rng.choice(('Tel', 'TEL', 'Tel No.', 'Phone', 'Tél.'))}{rng.choice((': ', ' : ', ' '))}{texts.phone(rng)}"
+        label = rng.choice(("Tel", "TEL", "Tel No.", "Phone", "Tél."))
+        return f"{label}{rng.choice((': ', ' : ', ' '))}{texts.phone(rng)}"
 
     def _register(self, rng: Random) -> str:
-        return f"{rng.choice(('GST ID', 'GST Reg No', 'Co. Reg', 'VAT No', 'SIRET', 'USt-IdNr.'))}{rng.choice((': ', ' : ', ' NO: '))}{texts.digits(rng, 9, 12)}"
+        label = rng.choice(("GST ID", "GST Reg No", "Co. Reg", "VAT No", "SIRET", "USt-IdNr."))
+        return f"{label}{rng.choice((': ', ' : ', ' NO: '))}{texts.digits(rng, 9, 12)}"
 
     def _rule(self) -> None:
         rng, kind = self.rng, self.rng.choice(_RULES)

@@ -1,4 +1,4 @@
-"""Pictures of streets and shops: a few words on boards, walls and packages, in colour, turned and in perspective."""
+"""Pictures of streets and shops: a few words on boards and walls, in colour, turned and in perspective."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from training.synthesis.fonts import Face, load_font
 from training.synthesis.pixels import Box, Colour, Floats, Mask, resize, to_bytes
 
 JOIN_GAP = 1.6
-"""Neighbours on a row with a gap of fewer line heights than this are one line, as in SROIE's and ICDAR's labels."""
+"""Neighbours on a row with a gap of fewer line heights than this are one line, as SROIE labels them."""
 
 
 class PageLine(NamedTuple):
@@ -99,7 +99,7 @@ class Sheet:
             label: whether it counts as text; rules made of characters do not.
 
         Returns:
-            The box of the ink, or None where nothing was drawn: no glyphs, no room, or text stands there already.
+            The box of the ink, or None where nothing was drawn: no glyphs, no room, or text there already.
         """
         able = pen.face.glyph_set & self._allowed
         text = " ".join("".join(char for char in text if char in able).split())

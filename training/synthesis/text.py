@@ -1,7 +1,8 @@
 """What made lines say: sentences, names, prices, dates, codes, form labels, all within a charset.
 
-Words come from wordfreq's lists by frequency, so that common words are common; the rest from generators. Every
-text is fitted to the charset, and some are built from its characters drawn evenly, so that each has a floor.
+Words come from wordfreq's lists by frequency, so that common words are common; the rest from generators.
+Every text is fitted to the charset, and some are built from its characters drawn evenly, so that each has a
+floor.
 """
 
 from __future__ import annotations
@@ -380,7 +381,8 @@ class TextSource:
 
     def company(self, rng: Random) -> str:
         """A company's name, as at the head of a receipt."""
-        text = f"{capwords(self.words(rng))[:26]} {rng.choice(COMPANY_FORMS)} {rng.choice(('', rng.choice(COMPANY_FORMS)))}"
+        ending = rng.choice(("", rng.choice(COMPANY_FORMS)))
+        text = f"{capwords(self.words(rng))[:26]} {rng.choice(COMPANY_FORMS)} {ending}"
         return text.upper() if rng.random() < 0.6 else text
 
     def address(self, rng: Random) -> str:
@@ -547,7 +549,7 @@ class TextSource:
         return rng.choices(self._languages, self._weights)[0]
 
     def _raw_word(self, rng: Random, language: str | None = None) -> str:
-        """A small-lettered word; the power of three brings the frequent first ranks near to their share in print."""
+        """A small-lettered word; the power of three brings frequent words near to their share in print."""
         words = _word_list(language or self._language(rng))
         return words[int(len(words) * rng.random() ** 3)]
 

@@ -7,8 +7,10 @@ import pytest
 
 from training.synthesis.text import MAX_CHARS, TextSource
 
-KINDS = ("address company contact item labelled leader line marks measures name phrase quoted rare sentence sign single "
-         "table_row word words")  # fmt: skip
+KINDS = (
+    "address company contact item labelled leader line marks measures name phrase quoted rare sentence sign "
+    "single table_row word words"
+)
 
 
 @pytest.mark.parametrize("kind", KINDS.split())
