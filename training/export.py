@@ -24,42 +24,50 @@ AGREEMENT = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Both ways of storing a network, and how they fared."""
+    """Both ways of storing a network (`model` says of which kind), and how they fared."""
 
+    model: str
     float32: onnx.ModelProto
     int8: onnx.ModelProto
     checked: dict[str, Checked]
 
 
 def export(trained: Trained, samples: Samples | None = None, fold: bool = False) -> Exported:
-    """Exports with float32 and with int8 weights and checks both.
+    """Exports with float32 and with int8 weights and checks both; `accepted` says whether well enough.
 
     Args:
         trained: from `load_trained`.
         samples: what to check on; None: made ones.
         fold: whether texts are right without case.
-
-    Raises:
-        UsageError: float32 differs from the checkpoint by more than `TOLERANCE`, or int8 weights change more
-            decisions than `AGREEMENT` allows.
     """
     samples = specimens(trained.spec) if samples is None else samples
     plain = to_onnx(trained)
     packed = store_int8(plain)
     models = {"float32": plain, "int8": packed}
     checked = {name: check(trained, model, samples, fold) for name, model in models.items()}
+    return Exported(model_name(trained.spec), plain, packed, checked)
+
+
+def accepted(exported: Exported, weights: str = "int8") -> onnx.ModelProto:
+    """The model with the weights asked for.
+
+    Raises:
+        UsageError: float32 differs from the checkpoint by more than `TOLERANCE`, or int8 weights, where they
+            are asked for, change more decisions than `AGREEMENT` allows.
+    """
+    checked = exported.checked
     deviation, agreement = checked["float32"].deviation, checked["int8"].agreement
     if deviation > TOLERANCE:
         raise UsageError(
             f"the ONNX model's outputs differ from the checkpoint's by up to {deviation:.2g}, more than "
             f"{TOLERANCE:g}: not written; does the network compute something that ONNX cannot say?"
         )
-    if agreement < AGREEMENT:
+    if weights == "int8" and agreement < AGREEMENT:
         raise UsageError(
-            f"int8 weights leave only {agreement:.1%} of the {model_name(trained.spec)} model's decisions as "
+            f"int8 weights leave only {agreement:.1%} of the {exported.model} model's decisions as "
             f"they were, {AGREEMENT:.0%} are asked for: not written; is it trained at all?"
         )
-    return Exported(plain, packed, checked)
+    return exported.int8 if weights == "int8" else exported.float32
 
 
 def report(exported: Exported) -> str:

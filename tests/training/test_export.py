@@ -14,7 +14,7 @@ from models.records import UsageError
 from models.session import Session
 from training.__main__ import main
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from training.export import export, write_model
+from training.export import accepted, export, write_model
 from training.graph import Trained, describe, example, load_trained, read_metadata, to_onnx, with_decision
 from training.int8 import quantize, store_int8
 from training.networks import build_network
@@ -219,7 +219,7 @@ def test_export_that_differs_is_refused(weights, change, message, monkeypatch: p
 
     monkeypatch.setattr("training.export.check", checked)
     with pytest.raises(UsageError, match=message):
-        export(direction(), [])
+        accepted(export(direction(), []), weights)
     assert packed == [False, True]
 
 

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports, prints what was measured, writes."""
-    from training.export import export, report, write_model
+    from training.export import accepted, export, report, write_model
     from training.graph import load_trained
     from training.parity import labelled_samples, specimens
 
@@ -45,6 +45,6 @@ def run(args: argparse.Namespace) -> int:
         samples = specimens(trained.spec)
     exported = export(trained, samples, args.fold)
     print(report(exported))
-    write_model(getattr(exported, args.weights), args.output)
+    write_model(accepted(exported, args.weights), args.output)
     print(f"wrote {args.output} with {args.weights} weights")
     return 0

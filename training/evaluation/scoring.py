@@ -22,7 +22,10 @@ DONT_CARE = "###"
 
 
 class Text(NamedTuple):
-    """A piece of text and where it stands: corners as (x, y) in pixels, in order around the region."""
+    """A piece of text and where it stands: corners as (x, y) in pixels, in order around the region.
+
+    A label without corners says that the text is somewhere on the image.
+    """
 
     corners: Sequence[Sequence[float]]
     text: str
@@ -34,7 +37,7 @@ Texts = Mapping[str, Sequence[Text]]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an engine reached over a set of images, each 0 to 1.
+    """What an engine reached over a set of images, each 0 to 1; None for places where labels have none.
 
     Attributes:
         detection: H-mean of the regions found.
@@ -43,10 +46,10 @@ class Score:
         similarity: mean of 1 - normalised edit distance over matched regions.
     """
 
-    detection: float
-    end_to_end: float
+    detection: float | None
+    end_to_end: float | None
     words: float
-    similarity: float
+    similarity: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,11 @@ def score(truth: Texts, read: Texts, fold: bool = False) -> Score:
         read: what an engine read; an image that it does not name counts as blank.
         fold: compare without case.
     """
-    return sum(tallies(truth, read, fold).values(), Tally()).score
+    total = sum(tallies(truth, read, fold).values(), Tally()).score
+    labels = [label for labels in truth.values() for label in labels]
+    if labels and not any(label.corners for label in labels):
+        return Score(None, None, total.words, None)
+    return total
 
 
 def tallies(truth: Texts, read: Texts, fold: bool = False) -> dict[str, Tally]:
@@ -195,13 +202,19 @@ def _ratio(part: float, whole: float) -> float:
 
 def read_labels(path: Path) -> dict[str, list[Text]]:
     """Labels by file name; PPOCRLabel's format, `image<TAB>[{"transcription": …, "points": …}]` a line."""
-    labels = {}
+    labels: dict[str, list[Text]] = {}
     for row in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
         image, _, regions = row.partition("\t")
         labels[Path(image).name] = [
             Text(region["points"], region["transcription"]) for region in json.loads(regions)
         ]
     return labels
+
+
+def read_expected(path: Path) -> dict[str, list[Text]]:
+    """Labels that know no places, of each image's first page; JSON `{image: [[line, ...] for each page]}`."""
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    return {image: [Text((), line) for line in pages[0]] for image, pages in expected.items() if pages}
 
 
 def has_case(labels: Texts) -> bool:

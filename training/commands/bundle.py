@@ -1,0 +1,96 @@
+"""`ppocr-train bundle`: three models to a verified bundle.
+
+ppocr-train bundle --name latin --output latin --detector runs/det/best.safetensors \
+        --direction runs/cls/best.safetensors --recognizer runs/rec/best.safetensors \
+        --figures receipts=scores/receipts.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from models.import_stock import parse_override
+from models.records import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    models = parser.add_argument_group("models, checkpoints or exported ONNX files")
+    models.add_argument("--detector", type=Path, required=True, metavar="FILE")
+    models.add_argument("--direction", type=Path, required=True, metavar="FILE")
+    models.add_argument("--recognizer", type=Path, required=True, metavar="FILE")
+    models.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        type=parse_override,
+        metavar="MODEL.KEY=VALUE",
+        help="a manifest value that differs from the model's, such as detection.unclip_ratio=1.6; repeatable",
+    )
+    about = parser.add_argument_group("about")
+    about.add_argument("--name", required=True)
+    about.add_argument("--license", default="Apache-2.0", help="of the weights; SPDX (default: %(default)s)")
+    about.add_argument("--languages", nargs="+", default=[], metavar="CODE", help="such as en fr de")
+    about.add_argument("--trained_on", nargs="+", metavar="NAME", help="data sets (default: those of latin)")
+    about.add_argument("--description", default="", help="one sentence")
+    about.add_argument(
+        "--figures",
+        action="append",
+        default=[],
+        type=_figures,
+        metavar="SET=JSON",
+        help="what ppocr-train evaluate wrote, for the card; repeatable",
+    )
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max_bytes", type=int, default=2_800_000, help="of all files together (default: %(default)s)"
+    )
+    limits.add_argument(
+        "--least_words",
+        type=float,
+        default=0.5,
+        help="word F1 that it must reach on plain made print (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
+
+
+def _figures(text: str) -> tuple[str, dict[str, Any]]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SET=JSON, such as receipts=scores.json")
+    try:
+        scores: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))["pages"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"{path} holds no scores of pages: {error!r}") from None
+    return name, scores
+
+
+def run(args: argparse.Namespace) -> int:
+    """Makes the bundle and says what it is."""
+    from training.bundle import TERMS, About, Limits, make_bundle, size
+
+    models = {"detection": args.detector, "direction": args.direction, "recognition": args.recognizer}
+    for path in models.values():
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file")
+    about = About(
+        args.name,
+        args.license,
+        tuple(args.languages),
+        tuple(TERMS if args.trained_on is None else args.trained_on),
+        args.description,
+    )
+    bundle = make_bundle(
+        models,
+        about,
+        args.output,
+        overrides=dict(args.overrides),
+        figures=dict(args.figures),
+        limits=Limits(args.max_bytes, args.least_words),
+    )
+    print(f"{args.output}: {size(bundle):,} bytes, id {bundle.id}")
+    return 0
