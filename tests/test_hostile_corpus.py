@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from models.records import Failure, Page
 from tests import corpus
+from tests.builders import tiny_bundle
 from transforms.read import ReadPages
 from transforms.sources import list_sources
 from transforms.storage import local
@@ -28,13 +31,18 @@ def peak_memory() -> int:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    """What became of each file, by its name; pages without their pixels."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     corpus.write(folder)
     os.mkfifo(folder / "impostors" / "pipe.jpg")
     (folder / "impostors" / "dangling.jpg").symlink_to("nowhere.jpg")
     (folder / "impostors" / "circle").symlink_to("..")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder: Path) -> Outcomes:
+    """What became of each file, by its name; pages without their pixels."""
     before = peak_memory()
     found = read_folder(folder)
     found["peak"] = [Page(width=peak_memory() - before)]
@@ -101,3 +109,27 @@ def test_memory_stays_bounded(outcomes: Outcomes) -> None:
     (grown,) = outcomes["peak"]
     assert isinstance(grown, Page)
     assert grown.width < 600
+
+
+def test_the_job_has_a_row_for_every_page_and_error(folder: Path, outcomes: Outcomes, tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "bundle")
+    options = [
+        "--input",
+        folder,
+        "--output",
+        tmp_path / "out",
+        "--bundle",
+        tmp_path / "bundle",
+        "--workers",
+        "1",
+    ]
+    subprocess.run([sys.executable, "-m", "pipeline", *options], check=True, timeout=600)
+    rows = Counter(
+        (row["uri"], row["page"], row.get("kind"))
+        for table in ("pages", "errors")
+        for row in pq.read_table(tmp_path / "out" / table).to_pylist()
+    )
+    found = [outcome for name, outcomes in outcomes.items() if name != "peak" for outcome in outcomes]
+    assert rows == Counter(
+        (o.uri, o.index, None) if isinstance(o, Page) else (o.uri, o.page, o.kind) for o in found
+    )
