@@ -2,7 +2,7 @@
 
 ppocr-train data check receipts/Label.txt --charset latin
 ppocr-train data pack receipts/Label.txt runs/data/receipts
-ppocr-train data relabel runs/data/receipts --teacher ppocrv6_rec.onnx
+ppocr-train data relabel runs/data/receipts --teacher ppocrv6-small
 ppocr-train data preview runs/data/receipts sheet.png
 """
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     relabel = verbs.add_parser("relabel", help="let a teacher read a shard and give its labels their case")
     relabel.add_argument("shard", type=Path)
     relabel.add_argument(
-        "--teacher", type=Path, required=True, help="ONNX recogniser with its charset in the metadata"
+        "--teacher", type=Path, required=True, help="bundle, or ONNX file with its charset in the metadata"
     )
     relabel.add_argument("--trust_case", action="store_true", help="the labels' own case is right")
     preview = verbs.add_parser("preview", help="draw a contact sheet of a shard")

@@ -1,4 +1,4 @@
-"""A recogniser as an ONNX file that reads crops for us: labels get their case, networks soft targets."""
+"""A recogniser, from a bundle or an ONNX file, that reads crops: labels get their case, networks soft targets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from models.bundle import RecognitionSpec, load_bundle
+from models.records import UsageError
+from training.data.lines import to_color
 
 _WIDTH_STEP = 64  # crops are padded to a multiple of it, so that a reading does not depend on its neighbours
 
@@ -20,46 +24,50 @@ class Reading(NamedTuple):
 
 
 class Teacher:
-    """A CTC recogniser with its charset in the metadata: `character`, one a line; blank 0, space last.
+    """A CTC recogniser that tells its probabilities.
 
     Args:
-        path: the ONNX file: (N, 3, height, W) BGR as (v / 255 - .5) / .5 in, (N, T, classes) probabilities
-            out.
+        path: a bundle (its name or folder), or an ONNX file as PP-OCR's are: the charset in its metadata
+            (`character`, one a line; blank 0, space last), (N, 3, height, W) BGR as (v / 255 - .5) / .5 in.
         threads: it may use.
 
+    Attributes:
+        charset: the characters of its classes, the blank included as "".
+
     Raises:
-        ValueError: the model carries no charset.
+        UsageError: no such bundle or file, no charset, or a model that tells decisions alone.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
 
+        model, spec = _open(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        character = self.session.get_modelmeta().custom_metadata_map.get("character")
-        if not character:
-            raise ValueError(f"{path} has no `character` list in its metadata and cannot be a teacher")
-        self.charset = ["", *character.split("\n"), " "]
-        self.height = int(self.session.get_inputs()[0].shape[2])
+        self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+        if spec is None:
+            spec = _spec_of_metadata(model, self.session)
+        self.charset = ("", *spec.charset)
+        self.height, self.color = spec.height, spec.color
+        self.mean, self.std = np.float32(spec.mean), np.float32(spec.std)
 
     def probabilities(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(T, classes) for one BGR crop (H, W, 3)."""
-        height, width = crop.shape[:2]
-        scaled_width = max(8, round(width * self.height / height))
-        padded_width = -(-scaled_width // _WIDTH_STEP) * _WIDTH_STEP
-        resized = cv2.resize(crop, (scaled_width, self.height)).astype(np.float32)
-        tensor = np.zeros((1, 3, self.height, padded_width), np.float32)
-        tensor[0, :, :, :scaled_width] = ((resized / 255 - 0.5) / 0.5).transpose(2, 0, 1)
-        outputs: Any = self.session.run(None, {self.session.get_inputs()[0].name: tensor})
+        """(T, classes) for one crop, (H, W) gray or (H, W, 3) BGR, padded on the right with nothing."""
+        scaled, padded = self._widths(crop)
+        resized = cv2.resize(to_color(crop, "gray" if self.color == "gray" else "bgr"), (scaled, self.height))
+        pixels = resized[..., ::-1] if self.color == "rgb" else resized
+        channels = np.atleast_3d(pixels).astype(np.float32) / 255
+        tensor = np.zeros((1, channels.shape[2], self.height, padded), np.float32)
+        tensor[0, :, :, :scaled] = ((channels - self.mean) / self.std).transpose(2, 0, 1)
+        outputs: Any = self.session.run(None, {self.input: tensor})
         return np.asarray(outputs[0][0], np.float32)
 
     def columns(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(T, classes) of those columns that lie over the crop, without the padding's."""
         probabilities = self.probabilities(crop)
-        scaled_width = max(8, round(crop.shape[1] * self.height / crop.shape[0]))
-        padded_width = -(-scaled_width // _WIDTH_STEP) * _WIDTH_STEP
-        return probabilities[: -(-len(probabilities) * scaled_width // padded_width)]
+        scaled, padded = self._widths(crop)
+        return probabilities[: -(-len(probabilities) * scaled // padded)]
 
     def read(self, crop: NDArray[np.uint8]) -> Reading:
         """The greedy CTC reading of one crop."""
@@ -70,3 +78,27 @@ class Teacher:
             return Reading("", 0.0)
         text = "".join(self.charset[i] if i < len(self.charset) else "" for i in best[kept])
         return Reading(text, float(probabilities.max(axis=1)[kept].mean()))
+
+    def _widths(self, crop: NDArray[np.uint8]) -> tuple[int, int]:
+        scaled = max(8, round(crop.shape[1] * self.height / crop.shape[0]))
+        return scaled, -(-scaled // _WIDTH_STEP) * _WIDTH_STEP
+
+
+def _open(path: Path) -> tuple[Path, RecognitionSpec | None]:
+    if path.is_file():
+        return path, None
+    bundle = load_bundle(str(path))
+    spec = bundle.manifest.recognition
+    if spec.output == "decision":
+        raise UsageError(f"bundle {path} tells decisions only; a teacher must tell its probabilities")
+    return bundle.model_path(spec), spec
+
+
+def _spec_of_metadata(path: Path, session: Any) -> RecognitionSpec:
+    character = session.get_modelmeta().custom_metadata_map.get("character")
+    if not character:
+        raise UsageError(f"{path} has no `character` list in its metadata and cannot be a teacher")
+    half = (0.5, 0.5, 0.5)
+    charset = (*character.split("\n"), " ")
+    height = int(session.get_inputs()[0].shape[2])
+    return RecognitionSpec(path.name, "", "bgr", half, half, height=height, charset=charset)

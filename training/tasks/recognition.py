@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
 from training.config import Choice, Config
-from training.data.charset import Charset, read_charset
+from training.data.charset import Charset, count_missing, read_charset
 from training.data.lines import (
     Image,
     LineBatch,
@@ -30,6 +31,8 @@ from training.data.teacher import Teacher
 from training.strategies import AUGMENTATIONS, resolve
 from training.strategies.distillation import aligned_targets, class_map, distillation_loss
 from training.tasks.system import System, Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Settings:
         charset: a file of one character a line, or the name of one in `training/configs`; or the characters
             themselves after `=`.
         jitter: see `LineBatches`.
-        teacher: an ONNX recogniser to learn from beside the labels (`training.data.teacher`); empty: none.
+        teacher: a bundle or ONNX file to learn from beside the labels (see `Teacher`); empty = none.
         distillation: weight of its loss beside CTC's.
     """
 
@@ -160,7 +163,10 @@ def load_charset(text: str) -> Charset:
 def make_source(source: SourceConfig, charset: Charset) -> LineSource:
     """Opens a shard, or sets up lines made on the fly."""
     if source.shard:
-        return ShardSource(Path(source.shard), charset, source.field)
+        opened = ShardSource(Path(source.shard), charset, source.field)
+        for char, lines in count_missing(charset, opened.unspellable).most_common():
+            log.warning("%s: %d lines left out, the charset lacks %r", source.shard, lines, char)
+        return opened
     from training.synthesis.lines import LineSource as MadeLines
 
     lines = MadeLines(source.seed, charset.characters)
