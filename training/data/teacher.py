@@ -1,4 +1,4 @@
-"""A recogniser, from a bundle or an ONNX file, that reads crops: labels get their case, networks soft targets."""
+"""A recogniser (bundle or ONNX file) that reads crops: labels get their case, networks soft targets."""
 
 from __future__ import annotations
 
