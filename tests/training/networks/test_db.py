@@ -71,3 +71,18 @@ def test_unknown_parts_are_refused_by_name() -> None:
         db(backbone="vgg")
     with pytest.raises(ValueError, match="'wide'.*shuffle"):
         db(backbone="slim", head="wide")
+
+
+@pytest.mark.parametrize(
+    ("options", "megabytes"),
+    [
+        pytest.param({"inner": 256, "se": True}, 7.0, id="256 inner channels, SE"),
+        pytest.param({"inner": 96, "se": True}, 4.1, id="96 inner channels, SE"),
+        pytest.param({"inner": 96, "se": False}, 2.5, id="96 inner channels, no SE"),
+    ],
+)
+def test_sizes_are_the_papers(options: dict, megabytes: float) -> None:
+    """Section 2.1, to a tenth: the saved models hold graph and batch norms too, and may round channels otherwise."""
+    net = db("mobilenet_v3", **options)
+    size = 4 * sum(p.numel() for p in net.parameters()) / 1e6
+    assert size == pytest.approx(megabytes, rel=0.1)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from training.config import Config, build_config, load_config
+from training.data.detection import LabelledPage
+from training.tasks.detection import DetectionSystem, build, match
+
+SMALL = {"backbone": "slim", "stem": 8, "widths": [16, 24, 32, 32], "depths": [0, 1, 1, 0], "inner": 32, "head": "shuffle"}
+
+
+def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    """Two pages of two lines each, in PPOCRLabel's format."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for page in range(2):
+        image = np.full((96, 128, 3), 220, np.uint8)
+        records = []
+        for top in (12, 56):
+            left = int(rng.integers(4, 34))
+            cv2.putText(image, "WORD 12", (left, top + 20), cv2.FONT_HERSHEY_SIMPLEX, 0.65, (20, 20, 20), 2)
+            records.append({"transcription": "WORD 12", "points": box(left, top, left + 88, top + 26).tolist()})
+        cv2.imwrite(str(tmp_path / f"{page}.png"), image)
+        lines.append(f"{page}.png\t{json.dumps(records)}")
+    path = tmp_path / "Label.txt"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def small_config(labels: Path) -> Config:
+    return build_config(
+        {
+            "task": "detection",
+            "network": {"name": "db", "options": SMALL},
+            "data": {
+                "sources": [{"labels": str(labels)}],
+                "dev": [{"name": "same", "labels": str(labels)}],
+                "batch": 2,
+                "warp": {"size": 128, "limit": 960, "scales": [1.0, 1.0], "degrees": 0.0, "flip": 0.0},
+                "shrink_ratios": [0.4, 0.6],
+                "post": {"box_threshold": 0.4},
+            },
+            "optimizer": {"lr": 5e-3, "clip": 5.0},
+            "steps": 100,
+            "ema": 0.0,
+            "threads": 1,
+        }
+    )
+
+
+def test_a_tiny_set_is_learnt_and_its_lines_are_found(labels: Path) -> None:
+    torch.manual_seed(0)
+    task = build(small_config(labels))
+    system = task.system
+    batch = task.train[99]
+    optimizer = torch.optim.AdamW(system.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(100):
+        loss = system.loss(batch)
+        optimizer.zero_grad()
+        loss["loss"].backward()
+        optimizer.step()
+        losses.append(float(loss["shrink"]))
+    assert losses[0] > 0.5 and losses[-1] < 0.1
+    system.eval()
+    with torch.no_grad():
+        scores = system.summarise([row for batch in task.dev for row in system.measure(batch)])
+    assert scores["h_mean"] == 1.0
+
+
+def test_batches_depend_on_seed_and_number_alone(labels: Path) -> None:
+    first, again = build(small_config(labels)).train, build(small_config(labels)).train
+    for number in (0, 3):
+        torch.testing.assert_close(first[number].images, again[number].images)
+        torch.testing.assert_close(first[number].targets.shrink, again[number].targets.shrink)
+    assert not torch.equal(first[0].images, first[1].images)
+
+
+def test_the_shrink_ratio_moves_from_first_to_last(labels: Path) -> None:
+    batches = build(small_config(labels)).train
+    # The lines are 88 x 26 throughout: the share of text in the map grows with the ratio
+    shares = [float(batches[number].targets.shrink.mean()) for number in (0, 50, 99)]
+    assert shares[0] < shares[1] < shares[2]
+
+
+@pytest.mark.parametrize(
+    ("found", "hits", "counted"),
+    [
+        pytest.param([], 0, 0, id="nothing"),
+        pytest.param([box(0, 0, 100, 20)], 1, 1, id="exact"),
+        pytest.param([box(0, 0, 49, 20)], 0, 1, id="just under half"),
+        pytest.param([box(0, 0, 51, 20)], 1, 1, id="just over half"),
+        pytest.param([box(0, 0, 100, 20), box(2, 0, 98, 20)], 1, 2, id="found twice counts once"),
+        pytest.param([box(0, 50, 100, 70)], 0, 0, id="inside don't care"),
+        pytest.param([box(0, 55, 100, 85)], 0, 1, id="half outside don't care"),
+    ],
+)
+def test_matching_follows_icdar(found: list[np.ndarray], hits: int, counted: int) -> None:
+    quads = np.stack([box(0, 0, 100, 20), box(0, 50, 100, 70)])
+    page = LabelledPage(np.zeros((1, 1, 3), np.uint8), quads, np.array([False, True]))
+    assert match(page, found) == (hits, counted)
+
+
+def test_the_best_pair_is_matched_first() -> None:
+    quads = np.stack([box(0, 0, 100, 20), box(30, 0, 130, 20)])
+    page = LabelledPage(np.zeros((1, 1, 3), np.uint8), quads, np.zeros(2, bool))
+    # The first quad overlaps both lines by half or more: it belongs to the second, the other one to the first.
+    assert match(page, [box(25, 0, 125, 20), box(-15, 0, 85, 20)]) == (2, 2)
+
+
+def test_scores_by_hand(labels: Path) -> None:
+    from training.tasks.detection import Counts
+
+    system = DetectionSystem(small_config(labels))
+    rows = [Counts("same", 3, 4, 5), Counts("same", 1, 2, 5), Counts("other", 9, 9, 9)]
+    assert system.summarise(rows) == {"h_mean": 8 / 16, "precision": 4 / 6, "recall": 4 / 10}
+
+
+@pytest.mark.parametrize("name", ["detection", "detection_large", "detection_latin"])
+def test_every_configuration_takes_a_step(name: str, labels: Path) -> None:
+    config = load_config(name, [f"data.sources=[{{labels: '{labels}'}}]", "data.batch=2", "data.warp.size=64"])
+    task = build(config)
+    assert torch.isfinite(task.system.loss(task.train[0])["loss"])
+
+
+def test_a_set_without_polygons_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "rec_gt.txt").write_text("a.png\tword\n")
+    with pytest.raises(ValueError, match="no image with polygons"):
+        build(small_config(tmp_path / "rec_gt.txt"))
