@@ -5,7 +5,7 @@ EXTRAS := ppocrv6,pdf,heic,gcp,training,dev
 IMAGES ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all lint format bench bench-quick clean
+.PHONY: help setup test test-all lint format bench bench-quick test-kill clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
@@ -32,7 +32,10 @@ bench: setup  ## speed and reading quality beside five other engines: make bench
 	$(BIN)/python -m benchmarks --images "$(IMAGES)"
 
 bench-quick: setup  ## ours against one engine, two minutes
-	$(BIN)/python -m benchmarks --images "$(IMAGES)" --quick
+	$(BIN)/python -m benchmarks --images "$(IMAGES)" --rounds 1 --peers faster-small
+
+test-kill: setup  ## kill the job a dozen times at random; nothing may be lost, doubled or left behind
+	$(BIN)/python -m benchmarks.kill_test --rounds 12
 
 clean:  ## remove what these verbs and the job made, the environments included
 	rm -rf .venv .bench build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
