@@ -53,7 +53,7 @@ class JobOptions:
     limit: int | None = None
     max_error_rate: float = 1.0
     detection_batch: int = 1
-    recognition_batch: int = 4
+    recognition_batch: int = 1
     runner: str | None = None
     beam: tuple[str, ...] = ()
 

@@ -14,11 +14,11 @@ class Recognize(beam.PTransform):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `chars` is used here.
-        batch_size: pages in a batch; their lines are sorted by width and go through the model together, so
-            that more pages fill its buckets better and hold more crops in memory.
+        batch_size: pages in a batch, whose lines go through the model together. On CPUs more than one was
+            found to save nothing, whether pages have two lines or fifty, and it holds pages back.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 4) -> None:
+    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
         super().__init__()
         self._handler = PageModelHandler("recognize", recognizer, bundle, options, batch_size)
 

@@ -101,7 +101,7 @@ def test_new_files_are_read_and_old_ones_are_not(
 
 @pytest.fixture
 def accident(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[BaseException], list[int]], list[int]]:
-    """Makes runs of waves fail just before they would be declared done; gives a list that fills with attempts."""
+    """Makes waves fail just before they would be declared done; gives a list that fills with attempts."""
 
     def fail(error: type[BaseException], attempts: list[int]) -> list[int]:
         run, calls = driver._run_pipeline, []

@@ -14,7 +14,8 @@ from pipeline.waves import Marker
 
 MARKER = Marker(
     wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, milliseconds={"detect": 1200}, seconds=2.5,
-    bundle="tiny", bundle_id="0123456789abcdef", options={"direction": "sample", "chars": False}, run_id="run",
+    bundle="tiny", bundle_id="0123456789abcdef", options={"direction": "sample", "chars": False},
+    run_id="run",
 )  # fmt: skip
 
 
