@@ -1,8 +1,9 @@
-"""`ppocr-train data`: check, crop, split, pack, relabel and preview labelled images.
+"""`ppocr-train data`: check, crop, split, pack, relabel, mark and preview labelled images.
 
 ppocr-train data check receipts/Label.txt --charset latin
 ppocr-train data pack receipts/Label.txt runs/data/receipts
 ppocr-train data relabel runs/data/receipts --teacher ppocrv6-small
+ppocr-train data mark receipts/Label.txt receipts/Marked.txt --teacher ppocrv6-small
 ppocr-train data preview runs/data/receipts sheet.png
 """
 
@@ -48,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher", type=Path, required=True, help="bundle, or ONNX file with its charset in the metadata"
     )
     relabel.add_argument("--trust_case", action="store_true", help="the labels' own case is right")
+    mark = verbs.add_parser("mark", help="mark as don't care what a teacher finds and no label covers")
+    _labels(mark)
+    mark.add_argument("out", type=Path, help="label file to write, in the folder of the one that is read")
+    mark.add_argument("--teacher", type=Path, required=True, help="bundle whose detector looks")
     preview = verbs.add_parser("preview", help="draw a contact sheet of a shard")
     preview.add_argument("shard", type=Path)
     preview.add_argument("out", type=Path, help="PNG file")
@@ -69,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         "split": _split,
         "pack": _pack,
         "relabel": _relabel,
+        "mark": _mark,
         "preview": _preview,
     }
     return verbs[args.verb](args)
@@ -126,6 +132,31 @@ def _relabel(args: argparse.Namespace) -> int:
     teacher = Teacher(args.teacher)
     counts = relabel_shard(args.shard, teacher.read, trust_label_case=args.trust_case, progress=tqdm)
     print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
+    return 0
+
+
+def _mark(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from models.bundle import load_bundle
+    from models.detection import Detector
+    from models.records import Image, Page, Quad
+    from models.session import Session
+    from training.data.labels import read_labels
+    from training.data.unlabelled import write_marked
+
+    bundle = load_bundle(str(args.teacher))
+    spec = bundle.manifest.detection
+    detector = Detector(spec, Session(bundle.model_path(spec)))
+
+    def find(image: Image) -> list[Quad]:
+        page = Page(width=image.shape[1], height=image.shape[0], image=image)
+        return [line.polygon for line in detector([page])[0].lines]
+
+    labels = read_labels(args.labels)
+    added = write_marked(tqdm(labels.images), find, args.out)
+    print(f"{added} regions marked in {args.out}")
+    _tell(labels.problems)
     return 0
 
 
