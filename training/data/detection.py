@@ -103,7 +103,9 @@ def draw_matrix(page: LabelledPage, warp: Warp, rng: np.random.Generator) -> npt
     height, width = page.image.shape[:2]
     low, high = (math.log(scale) for scale in warp.scales)
     scale = min(1.0, warp.limit / max(height, width)) * math.exp(rng.uniform(low, high))
-    angle = math.radians(rng.uniform(-warp.degrees, warp.degrees)) + math.pi * (rng.random() < warp.upside_down)
+    angle = math.radians(rng.uniform(-warp.degrees, warp.degrees)) + math.pi * (
+        rng.random() < warp.upside_down
+    )
     mirror = -1.0 if rng.random() < warp.flip else 1.0
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = turn @ np.diag([mirror, 1.0])
@@ -132,7 +134,11 @@ def _draw_middle(page: LabelledPage, rng: np.random.Generator) -> npt.NDArray[np
 
 
 def make_targets(
-    quads: Quads, ignored: npt.NDArray[np.bool_], size: tuple[int, int], shrink_ratio: float, min_side: float = 4.0
+    quads: Quads,
+    ignored: npt.NDArray[np.bool_],
+    size: tuple[int, int],
+    shrink_ratio: float,
+    min_side: float = 4.0,
 ) -> Targets:
     """Draws the four maps of a crop.
 
@@ -143,8 +149,12 @@ def make_targets(
         shrink_ratio: r; PP-OCR 0.4, later generations 0.6.
         min_side: lines with a shorter side than this are "don't care" too.
     """
-    targets = Targets(np.zeros(size, np.float32), np.ones(size, np.float32), np.zeros(size, np.float32),
-                      np.zeros(size, np.float32))
+    targets = Targets(
+        np.zeros(size, np.float32),
+        np.ones(size, np.float32),
+        np.zeros(size, np.float32),
+        np.zeros(size, np.float32),
+    )
     for quad, skip in zip(quads, ignored, strict=True):
         distance = shrink_distance(quad, shrink_ratio)
         if not _visible(quad, distance, size):
@@ -189,7 +199,7 @@ def _visible(quad: Quads, margin: float, size: tuple[int, int]) -> bool:
 
 
 def _draw_border(quad: Quads, distance: float, targets: Targets) -> None:
-    """Raises the threshold map to 1 - distance to the border / D inside the quad and in the zone D around it."""
+    """Raises the threshold map to 1 - distance to the border / D, inside the quad and up to D around it."""
     rows, columns = targets.threshold.shape
     reach = math.ceil(distance) + 1
     left, top = np.clip(np.floor(quad.min(0)) - reach, -reach, (columns, rows)).astype(int)
@@ -202,7 +212,9 @@ def _draw_border(quad: Quads, distance: float, targets: Targets) -> None:
     zone = (apart < distance).astype(np.float32)
     cv2.fillPoly(zone, [corners], 1.0)
     window = np.s_[max(top, 0) : min(bottom, rows), max(left, 0) : min(right, columns)]
-    inside = np.s_[window[0].start - top : window[0].stop - top, window[1].start - left : window[1].stop - left]
+    inside = np.s_[
+        window[0].start - top : window[0].stop - top, window[1].start - left : window[1].stop - left
+    ]
     near = np.maximum(1 - apart[inside] / max(distance, 1e-6), 0)
     np.maximum(targets.threshold[window], near, out=targets.threshold[window])
     np.maximum(targets.threshold_mask[window], zone[inside], out=targets.threshold_mask[window])

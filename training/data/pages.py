@@ -16,7 +16,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.records import Image
-from training.data.detection import LabelledPage, Targets, Warp, load_page, make_targets, normalize, random_crop
+from training.data.detection import (
+    LabelledPage,
+    Targets,
+    Warp,
+    load_page,
+    make_targets,
+    normalize,
+    random_crop,
+)
 from training.data.labels import LabelledImage, read_labels
 from training.losses.db import DBTargets
 
@@ -47,8 +55,7 @@ class PageBatches(Dataset[PageBatch]):
         warp: how crops are cut.
         pixels: how they are normalised.
         batch: crops a batch.
-        shrink_ratios: the shrink ratio at the first and at the last batch (it moves evenly in between); one that
-            grows is worth a point of H-mean (PP-OCRv3's successors), since thick targets are learnt faster.
+        shrink_ratios: the shrink ratio at the first and at the last batch (it moves evenly in between).
         batches: number of batches of the whole run.
         augment: what changes a crop's pixels.
         seed: of everything drawn.

@@ -1,4 +1,4 @@
-"""Text that no label covers, as a teacher finds it: "don't care", so that the detector is not taught to miss it.
+"""Text that no label covers, found by a teacher: "don't care", so that no detector is taught to miss it.
 
 Real sets lack labels for stamps, handwriting and lines forgotten: 387 regions beside the 21,618 lines of the
 receipts that `latin` is trained on.
@@ -19,8 +19,11 @@ from training.data.labels import LabelledImage, Region
 
 
 def mark_unlabelled(labelled: LabelledImage, found: Sequence[Quad], most: float = 0.2) -> LabelledImage:
-    """Adds what was found as ignored regions, but for what the labels cover by more than `most` of its area."""
-    size = np.ceil(np.max([region.polygon for region in labelled.regions] + [*found], axis=(0, 1))).astype(int) + 2
+    """Adds what was found as ignored regions, but for what the labels cover by more than `most`."""
+    size = (
+        np.ceil(np.max([region.polygon for region in labelled.regions] + [*found], axis=(0, 1))).astype(int)
+        + 2
+    )
     covered = np.zeros(size[::-1], np.uint8)
     for region in labelled.regions:
         cv2.fillPoly(covered, [np.round(region.polygon).astype(np.int32)], 1)
@@ -34,12 +37,12 @@ def mark_unlabelled(labelled: LabelledImage, found: Sequence[Quad], most: float 
 
 
 def write_marked(images: Iterable[LabelledImage], find: Callable[[Image], Sequence[Quad]], out: Path) -> int:
-    """Writes the images' labels with what `find` adds in PPOCRLabel's format; returns how many regions it added.
+    """Writes labels with what `find` adds, in PPOCRLabel's format; returns how many regions that was.
 
     Args:
         images: labelled with quads.
         find: image (H, W, 3) BGR to quads.
-        out: the label file, in the folder that the images' paths are to be relative to; written aside, then renamed.
+        out: the label file, in a folder that holds the images; written aside, then renamed.
 
     Raises:
         ValueError: an image cannot be decoded, or lies outside the folder.
@@ -51,7 +54,9 @@ def write_marked(images: Iterable[LabelledImage], find: Callable[[Image], Sequen
             raise ValueError(f"{labelled.path} cannot be decoded: remove it from the label file or repair it")
         marked = mark_unlabelled(labelled, find(np.asarray(image, np.uint8)))
         added += len(marked.regions) - len(labelled.regions)
-        records = [{"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in marked.regions]
+        records = [
+            {"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in marked.regions
+        ]
         name = labelled.path.relative_to(out.parent).as_posix()
         lines.append(f"{name}\t{json.dumps(records, ensure_ascii=False)}\n")
     aside = out.with_name(out.name + ".partial")

@@ -39,7 +39,12 @@ def db_loss(
     binary = dice_loss(torch.sigmoid(maps.binary), targets.shrink, targets.shrink_mask)
     threshold = masked_l1(torch.sigmoid(maps.threshold), targets.threshold, targets.threshold_mask)
     loss = alpha * shrink + binary + beta * threshold
-    return {"loss": loss, "shrink": shrink.detach(), "binary": binary.detach(), "threshold": threshold.detach()}
+    return {
+        "loss": loss,
+        "shrink": shrink.detach(),
+        "binary": binary.detach(),
+        "threshold": threshold.detach(),
+    }
 
 
 def balanced_bce(logits: Tensor, target: Tensor, mask: Tensor, negatives: float = 3.0) -> Tensor:

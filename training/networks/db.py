@@ -1,8 +1,9 @@
 """The DB text detector: a backbone, a feature pyramid and two maps (PP-OCR section 2.1, figure 5).
 
-Liao et al. 2020, "Real-time Scene Text Detection with Differentiable Binarization": the shrink map P says where
-the middles of lines are, the threshold map T where their borders are, and 1 / (1 + exp(-50 (P - T))) replaces
-the hard threshold in training. Inference needs P alone. RSE-FPN is PP-OCRv3's neck. Written from the papers.
+Liao et al. 2020, "Real-time Scene Text Detection with Differentiable Binarization": the shrink map P says
+where the middles of lines are, the threshold map T where their borders are, and 1 / (1 + exp(-50 (P - T)))
+replaces the hard threshold in training. Inference needs P alone. RSE-FPN is PP-OCRv3's neck.
+Written from the papers.
 
 Shapes: B images, C channels, H x W pixels; H and W are multiples of 32.
 """
@@ -75,10 +76,10 @@ class Pyramid(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Four maps of B x widths[i] x H/2^i x W/2^i -> B x inner x H x W."""
-        merged = [reduce(x) for reduce, x in zip(self.reduce, maps)]
+        merged = [reduce(x) for reduce, x in zip(self.reduce, maps, strict=True)]
         for i in range(len(merged) - 1, 0, -1):
             merged[i - 1] = merged[i - 1] + F.interpolate(merged[i], scale_factor=2.0)
-        smooth = [smooth(x) for smooth, x in zip(self.smooth, merged)]
+        smooth = [smooth(x) for smooth, x in zip(self.smooth, merged, strict=True)]
         levels = [x if i == 0 else F.interpolate(x, scale_factor=2.0**i) for i, x in enumerate(smooth)]
         return torch.cat(levels, 1)
 
@@ -100,7 +101,7 @@ class TransposedHead(nn.Sequential):
 
 
 class ShuffleHead(nn.Sequential):
-    """One map at four times the size: a cell's 4 x 4 pixels are its 16 channels, with nothing left to upsample."""
+    """One map at four times the size: a cell's 16 channels become its 4 x 4 pixels."""
 
     def __init__(self, inner: int) -> None:
         width = inner // 4
@@ -180,5 +181,7 @@ def db(
         ValueError: no backbone or head of that name.
     """
     if backbone not in BACKBONES or head not in HEADS:
-        raise ValueError(f"no backbone {backbone!r} or no head {head!r}: {', '.join(BACKBONES)}; {', '.join(HEADS)}")
+        raise ValueError(
+            f"no backbone {backbone!r} or no head {head!r}: {', '.join(BACKBONES)}; {', '.join(HEADS)}"
+        )
     return DBNet(BACKBONES[backbone](**options), inner, residual_se, HEADS[head])

@@ -1,7 +1,7 @@
-"""The direction classifier: does a line stand upright or on its head? (PP-OCR section 2.2)
+"""The direction classifier: a line stands upright or on its head (PP-OCR section 2.2).
 
-The paper's is MobileNetV3-small x0.35 at 3 x 48 x 192. `slim` is a twentieth of it: strokes look the same both
-ways up, so what decides are shapes of letters, which a few dense 3x3 convolutions see, averaged over the line.
+The paper's is MobileNetV3-small x0.35 at 3 x 48 x 192. `slim` is three quarters of it: what decides are
+the shapes of letters, which a few dense 3x3 convolutions see, averaged over the line.
 
 Shapes: B lines, C channels, H x W pixels.
 """

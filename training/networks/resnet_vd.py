@@ -1,7 +1,7 @@
 """ResNet-vd, the backbones of the paper's large-scale system (table 15).
 
-He et al. 2019, "Bag of Tricks for Image Classification": the stem is three 3x3 convolutions instead of one 7x7
-(C), and a shortcut that shrinks averages before its 1x1 convolution (D). Written from the papers.
+He et al. 2019, "Bag of Tricks for Image Classification": the stem is three 3x3 convolutions instead of one
+7x7 (C), and a shortcut that shrinks averages before its 1x1 convolution (D). Written from the papers.
 
 Shapes: B images, C channels, H x W pixels.
 """
@@ -22,7 +22,7 @@ def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: Stride = (1, 1
 
 
 class Shortcut(nn.Sequential):
-    """The way round a block: average over the stride, then 1x1 where the channels change; else the identity."""
+    """The way round a block: average over the stride, then 1x1 where channels change; else the identity."""
 
     def __init__(self, inputs: int, outputs: int, stride: Stride) -> None:
         steps: list[nn.Module] = []
@@ -75,13 +75,16 @@ class ResNetVd(nn.Module):
         ends = (channels, *stem)
         convs = [
             nn.Sequential(conv_norm(a, b, stride=(2, 2) if i == 0 else (1, 1)), nn.ReLU(inplace=True))
-            for i, (a, b) in enumerate(zip(ends, ends[1:]))
+            for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False))
         ]
         self.stem = nn.Sequential(*convs, nn.MaxPool2d(3, 2, 1))
         self.stages = nn.ModuleList()
         inputs = ends[-1]
-        for depth, width, stride in zip(depths, widths, strides):
-            blocks = [BasicBlock(inputs if i == 0 else width, width, stride if i == 0 else (1, 1)) for i in range(depth)]
+        for depth, width, stride in zip(depths, widths, strides, strict=True):
+            blocks = [
+                BasicBlock(inputs if i == 0 else width, width, stride if i == 0 else (1, 1))
+                for i in range(depth)
+            ]
             self.stages.append(nn.Sequential(*blocks))
             inputs = width
         initialise(self)

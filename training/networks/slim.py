@@ -1,8 +1,8 @@
 """A plain residual backbone of few channels, what the shipped detector stands on.
 
 Dense 3x3 convolutions run near a CPU's peak rate, where the depthwise 5x5 ones of MobileNetV3 and the average
-pools of ResNet-vd wait for memory: at equal milliseconds this net sees more and trains faster (docs/training.md
-has the figures). Most of its channels lie at 1/8 and deeper, since a map at 1/4 costs four times as much.
+pools of ResNet-vd wait for memory: at equal milliseconds this net sees more and trains faster. Most of its
+channels lie at 1/8 and deeper, since a map at 1/4 costs four times as much.
 
 Shapes: B images, C channels, H x W pixels.
 """
@@ -40,7 +40,7 @@ class SlimNet(nn.Module):
         self.widths = tuple(widths)
         self.stem = halve(channels, stem)
         self.stages = nn.ModuleList()
-        for inputs, width, depth in zip((stem, *widths), widths, depths):
+        for inputs, width, depth in zip((stem, *widths), widths, depths, strict=False):
             blocks = [BasicBlock(width, width, (1, 1)) for _ in range(depth)]
             self.stages.append(nn.Sequential(halve(inputs, width), *blocks))
         initialise(self)

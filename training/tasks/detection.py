@@ -1,8 +1,8 @@
-"""Detection (PP-OCR section 2.1): pages to shrink maps by DB, scored by H-mean as the job would find lines."""
+"""Detection (PP-OCR section 2.1): pages to shrink maps by DB; the score is the H-mean of the lines found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import torch
-from shapely.geometry import Polygon
 from torch import Tensor
 
 from models.bundle import DetectionSpec
@@ -18,8 +17,17 @@ from models.detection import find_regions, input_size
 from training.config import Choice, Config
 from training.data.charset import read_charset
 from training.data.detection import LabelledPage, Quads, Warp, load_page, normalize
-from training.data.pages import PageBatch, PageBatches, PageDraw, PageInput, draw_labelled, draw_made, labelled_pages
 from training.data.labels import LabelledImage
+from training.data.pages import (
+    PageBatch,
+    PageBatches,
+    PageDraw,
+    PageInput,
+    draw_labelled,
+    draw_made,
+    labelled_pages,
+)
+from training.evaluation.scoring import DONT_CARE, Text, counted, match, polygon
 from training.losses.db import db_loss
 from training.strategies import AUGMENTATIONS, resolve
 from training.tasks.system import System, Task
@@ -114,8 +122,7 @@ class DetectionSystem(System):
         """Counts of one page."""
         name, labelled = batch
         page = load_page(labelled)
-        hits, found = match(page, self.find(page.image))
-        yield Counts(name, hits, found, int((~page.ignored).sum()))
+        yield count(name, page, self.find(page.image))
 
     def find(self, image: np.ndarray[Any, Any]) -> list[Quads]:
         """The lines' quads, as `models.detection` finds them."""
@@ -128,7 +135,7 @@ class DetectionSystem(System):
         return [quad for quad, _ in find_regions(probability, spec, width, height)]
 
     def summarise(self, rows: list[Counts]) -> dict[str, float]:
-        """`h_mean`, `precision` and `recall` of the first dev set, `<name>_h_mean` and so on of the others."""
+        """`h_mean`, `precision` and `recall` of the first dev set, `<name>_h_mean` ... of the others."""
         scores: dict[str, float] = {}
         for number, dev in enumerate(self.config.data.dev):
             own = [row for row in rows if row.dev == dev.name]
@@ -160,36 +167,15 @@ def dev_spec(settings: Settings) -> DetectionSpec:
     )
 
 
-def match(page: LabelledPage, quads: list[Quads], least: float = 0.5) -> tuple[int, int]:
-    """ICDAR 2015's rule: each line is found by at most one quad, at an IoU of `least` or more, best pairs first.
-
-    Returns:
-        Lines found, and quads that count: those more than half inside a "don't care" line do not.
-    """
-    truths = [Polygon(quad).buffer(0) for quad in page.quads[~page.ignored]]
-    ignored = [Polygon(quad).buffer(0) for quad in page.quads[page.ignored]]
-    found = [Polygon(quad).buffer(0) for quad in quads]
-    found = [quad for quad in found if not any(quad.intersection(i).area > 0.5 * quad.area for i in ignored)]
-    pairs = sorted(
-        ((iou(truth, quad), t, f) for t, truth in enumerate(truths) for f, quad in enumerate(found)), reverse=True
-    )
-    taken_truths: set[int] = set()
-    taken_found: set[int] = set()
-    for overlap, t, f in pairs:
-        if overlap >= least and t not in taken_truths and f not in taken_found:
-            taken_truths.add(t)
-            taken_found.add(f)
-    return len(taken_truths), len(found)
-
-
-def iou(a: Polygon, b: Polygon) -> float:
-    """Area in common over area in either."""
-    left, top, right, bottom = a.bounds
-    x0, y0, x1, y1 = b.bounds
-    if left >= x1 or x0 >= right or top >= y1 or y0 >= bottom:
-        return 0.0
-    common: float = a.intersection(b).area
-    return common / (a.area + b.area - common)
+def count(dev: str, page: LabelledPage, quads: Sequence[Quads]) -> Counts:
+    """Counts what was found on a page by ICDAR 2015's rule, as `ppocr-train evaluate` does."""
+    labels = [
+        Text(quad.tolist(), DONT_CARE if ignored else "")
+        for quad, ignored in zip(page.quads, page.ignored, strict=True)
+    ]
+    labels, found = counted(labels, [Text(quad.tolist(), "") for quad in quads])
+    pairs = match([polygon(label) for label in labels], [polygon(quad) for quad in found])
+    return Counts(dev, len(pairs), len(found), len(labels))
 
 
 def build(config: Config) -> Task:
@@ -205,7 +191,9 @@ def build(config: Config) -> Task:
         augment=[resolve(AUGMENTATIONS, choice) for choice in settings.augment],
         seed=config.seed,
     )
-    dev = [(dev.name, image) for dev in settings.dev for image in labelled_pages(Path(dev.labels))[:: dev.every]]
+    dev = [
+        (dev.name, image) for dev in settings.dev for image in labelled_pages(Path(dev.labels))[:: dev.every]
+    ]
     return Task(DetectionSystem(config), batches, dev)
 
 

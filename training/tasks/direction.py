@@ -1,4 +1,4 @@
-"""Direction (PP-OCR section 2.2): is a line upright or upside down? Any upright lines teach it, half of them turned."""
+"""Direction (PP-OCR section 2.2): is a line upright? Any upright lines teach it, half of them turned."""
 
 from __future__ import annotations
 
@@ -58,7 +58,11 @@ class DirectionBatches(Dataset[DirectionBatch]):
     """Batches by number: lines of the sources, each turned with probability a half before any distortion."""
 
     def __init__(
-        self, sources: list[tuple[LineSource, float]], settings: Settings, augment: list[Augment], seed: int = 0
+        self,
+        sources: list[tuple[LineSource, float]],
+        settings: Settings,
+        augment: list[Augment],
+        seed: int = 0,
     ) -> None:
         self.sources, self.settings, self.augment, self.seed = sources, settings, augment, seed
         weights = np.array([weight for _, weight in sources], np.float64)
@@ -79,7 +83,9 @@ class DirectionBatches(Dataset[DirectionBatch]):
         return pad(line, self.settings.width), turned
 
 
-def prepare(sample: Sample, turned: bool, settings: Settings, rng: np.random.Generator, jitter: float = 0.0) -> Image:
+def prepare(
+    sample: Sample, turned: bool, settings: Settings, rng: np.random.Generator, jitter: float = 0.0
+) -> Image:
     """A line at the network's height, as it stands or turned by 180 degrees, not padded yet."""
     image = to_color(sample.image, settings.color)
     upright = np.ascontiguousarray(image[::-1, ::-1]) if turned else image
@@ -88,7 +94,9 @@ def prepare(sample: Sample, turned: bool, settings: Settings, rng: np.random.Gen
 
 def stack(samples: list[tuple[Image, bool]]) -> DirectionBatch:
     """Stacks padded lines of one size."""
-    pixels = np.stack([image if image.ndim == 3 else image[..., None] for image, _ in samples]).transpose(0, 3, 1, 2)
+    pixels = np.stack([image if image.ndim == 3 else image[..., None] for image, _ in samples]).transpose(
+        0, 3, 1, 2
+    )
     images = torch.from_numpy(np.ascontiguousarray(pixels, np.float32)).mul_(1 / 127.5).sub_(1.0)
     return DirectionBatch(images, torch.tensor([int(turned) for _, turned in samples]))
 
@@ -134,7 +142,11 @@ def dev_batches(dev: DevConfig, settings: Settings) -> Iterable[tuple[str, Direc
     chosen = range(0, len(source.ratios(0)), dev.every)
     for start in range(0, len(chosen), settings.batch):
         samples = [source.sample(0, i) for i in chosen[start : start + settings.batch]]
-        both = [(pad(prepare(s, turned, settings, rng), settings.width), turned) for s in samples for turned in (False, True)]
+        both = [
+            (pad(prepare(s, turned, settings, rng), settings.width), turned)
+            for s in samples
+            for turned in (False, True)
+        ]
         yield dev.name, stack(both)
 
 
@@ -143,6 +155,8 @@ def build(config: Config) -> Task:
     settings: Settings = config.data
     charset = load_charset(settings.charset)
     sources = [(make_source(source, charset), source.weight) for source in settings.sources]
-    batches = DirectionBatches(sources, settings, [resolve(AUGMENTATIONS, c) for c in settings.augment], config.seed)
+    batches = DirectionBatches(
+        sources, settings, [resolve(AUGMENTATIONS, c) for c in settings.augment], config.seed
+    )
     dev = [batch for dev in settings.dev for batch in dev_batches(dev, settings)]
     return Task(DirectionSystem(config), batches, dev)

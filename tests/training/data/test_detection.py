@@ -125,7 +125,9 @@ def test_a_small_page_stays_whole_in_the_crop() -> None:
 def test_a_polygon_of_many_corners_becomes_a_quad(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 60, 3), np.uint8))
     corners = ((5.0, 10.0), (20.0, 10.0), (50.0, 10.0), (50.0, 20.0), (5.0, 20.0))
-    page = load_page(LabelledImage(tmp_path / "a.png", (Region("x", corners), Region("###", corners[:4], True))))
+    page = load_page(
+        LabelledImage(tmp_path / "a.png", (Region("x", corners), Region("###", corners[:4], True)))
+    )
     assert page.quads.shape == (2, 4, 2)
     assert Polygon(page.quads[0]).area == pytest.approx(450)
     assert page.ignored.tolist() == [False, True]

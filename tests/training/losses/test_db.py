@@ -19,7 +19,9 @@ def draw(seed: int, text: float = 0.2) -> tuple[torch.Tensor, torch.Tensor, torc
 def bce_by_sorting(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, negatives: float) -> float:
     """Pixel by pixel in float64: all text, and the hardest others, found by sorting."""
     text, others = [], []
-    for x, t, m in zip(*(values.flatten().double().tolist() for values in (logits, target, mask)), strict=True):
+    for x, t, m in zip(
+        *(values.flatten().double().tolist() for values in (logits, target, mask)), strict=True
+    ):
         probability = 1 / (1 + np.exp(-x))
         if m:
             (text if t else others).append(-np.log(probability if t else 1 - probability))
@@ -27,7 +29,7 @@ def bce_by_sorting(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tenso
     return (sum(text) + sum(sorted(others)[::-1][:count])) / max(len(text) + count, 1)
 
 
-@pytest.mark.parametrize("text", [0.0, 0.05, 0.2, 0.9], ids="none few some most".split())
+@pytest.mark.parametrize("text", [0.0, 0.05, 0.2, 0.9], ids=["none", "few", "some", "most"])
 def test_balanced_bce_agrees_with_sorting(text: float) -> None:
     logits, target, mask = draw(1, text)
     expected = bce_by_sorting(logits, target, mask, 3.0)
@@ -38,7 +40,9 @@ def test_dice_counts_what_two_maps_share() -> None:
     target = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
     said = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
     assert float(dice_loss(said, target, torch.ones(1, 4))) == pytest.approx(1 - 2 * 1 / (3 + 2))
-    assert float(dice_loss(said, target, torch.tensor([[1.0, 1.0, 0.0, 0.0]]))) == pytest.approx(1 - 2 * 1 / (1 + 2))
+    assert float(dice_loss(said, target, torch.tensor([[1.0, 1.0, 0.0, 0.0]]))) == pytest.approx(
+        1 - 2 * 1 / (1 + 2)
+    )
     assert float(dice_loss(target, target, torch.ones(1, 4))) == pytest.approx(0, abs=1e-6)
 
 

@@ -6,7 +6,14 @@ import torch.nn.functional as F
 
 from training.networks.db import DBMaps, DBNet, Pyramid, ShuffleHead, db
 
-SLIM = {"backbone": "slim", "inner": 48, "head": "shuffle", "stem": 16, "widths": (24, 48, 80, 112), "depths": (1, 2, 2, 1)}
+SLIM = {
+    "backbone": "slim",
+    "inner": 48,
+    "head": "shuffle",
+    "stem": 16,
+    "widths": (24, 48, 80, 112),
+    "depths": (1, 2, 2, 1),
+}
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,10 @@ def test_the_shipped_net_fits_its_place_in_the_bundle() -> None:
 def test_a_pyramid_by_hand() -> None:
     pyramid = Pyramid((2, 3, 4, 5), inner=8)
     maps = [torch.randn(1, width, 16 >> i, 24 >> i) for i, width in enumerate((2, 3, 4, 5))]
-    merged = [F.conv2d(x, layer.weight) for x, layer in zip(maps, pyramid.reduce)]
+    merged = [F.conv2d(x, layer.weight) for x, layer in zip(maps, pyramid.reduce, strict=True)]
     for i in (2, 1, 0):
         merged[i] = merged[i] + merged[i + 1].repeat_interleave(2, 2).repeat_interleave(2, 3)
-    parts = [F.conv2d(x, layer.weight, padding=1) for x, layer in zip(merged, pyramid.smooth)]
+    parts = [F.conv2d(x, layer.weight, padding=1) for x, layer in zip(merged, pyramid.smooth, strict=True)]
     grown = [x.repeat_interleave(2**i, 2).repeat_interleave(2**i, 3) for i, x in enumerate(parts)]
     torch.testing.assert_close(pyramid(maps), torch.cat(grown, 1))
 
@@ -82,7 +89,7 @@ def test_unknown_parts_are_refused_by_name() -> None:
     ],
 )
 def test_sizes_are_the_papers(options: dict, megabytes: float) -> None:
-    """Section 2.1, to a tenth: the saved models hold graph and batch norms too, and may round channels otherwise."""
+    """Section 2.1, to a tenth: the saved models hold graph and batch norms too."""
     net = db("mobilenet_v3", **options)
     size = 4 * sum(p.numel() for p in net.parameters()) / 1e6
     assert size == pytest.approx(megabytes, rel=0.1)

@@ -6,11 +6,10 @@ import torch
 from training.networks.resnet_vd import ResNetVd, Shortcut, resnet18_vd, resnet34_vd
 from training.networks.slim import SlimNet
 
-# He et al.: ResNet-18 and -34 have 11.69 and 21.80 million parameters with a classifier of 512 x 1000 + 1000 and a
-# 7x7 stem; the deep stem of three 3x3 convolutions has 28,640 - 9,408 more and the vd shortcuts none.
+# ResNet-18 and -34 are published with 11.69 and 21.80 million parameters, a classifier of 512 x 1000 + 1000
+# and a 7x7 stem; the deep stem replaces the latter, and vd's shortcuts are as large as the plain ones.
 CLASSIFIER = 513_000
 STEM = (3 * 32 + 32 * 32 + 32 * 64) * 9 + 2 * (32 + 32 + 64) - (3 * 64 * 49 + 2 * 64)
-FIRST_STAGE_SHORTCUT = 0  # 64 to 64 channels at stride 1: the identity
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,9 @@ def test_a_turned_line_is_the_line_on_its_head(shard: Path) -> None:
     np.testing.assert_array_equal(turned, upright[::-1, ::-1])
 
 
-@pytest.mark.parametrize(("shape", "width"), [((32, 64), 64), ((32, 640), 128), ((16, 32), 64)], ids="short long low".split())
+@pytest.mark.parametrize(
+    ("shape", "width"), [((32, 64), 64), ((32, 640), 128), ((16, 32), 64)], ids=["short", "long", "low"]
+)
 def test_lines_keep_their_shape_up_to_the_width(shape: tuple[int, int], width: int, shard: Path) -> None:
     settings = small_config(shard).data
     line = prepare(Sample(np.zeros(shape, np.uint8), "x", 0), False, settings, np.random.default_rng(0))
@@ -86,7 +88,7 @@ def test_lines_keep_their_shape_up_to_the_width(shape: tuple[int, int], width: i
 
 
 def test_dev_lines_are_shown_both_ways_up(shard: Path) -> None:
-    (name, batch), = build(small_config(shard)).dev
+    ((name, batch),) = build(small_config(shard)).dev
     assert name == "same"
     assert batch.turned.tolist() == [0, 1] * 12
 
