@@ -46,7 +46,7 @@ make_venv() {
     "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
         fail "Python $version comes without its venv module. Install it: sudo apt install python$version-venv"
     "$python" -m venv --clear "$venv" >/dev/null ||
-        fail "cannot make $(pwd)/$venv with Python $version; is the disk full or the folder read-only?"
+        fail "cannot make $here/$venv with Python $version; is the disk full or the folder read-only?"
 }
 
 # uv resolves and unpacks several times faster than pip; where it cannot be had or cannot reach the index
@@ -64,14 +64,16 @@ explain() {
         fail "no network: the packages come from the Python package index. Connect (or set PIP_INDEX_URL to a mirror) and run this again."
     fi
     tail -n 5 "$log" >&2
-    fail "installing failed; the whole story is in $(pwd)/$log"
+    fail "installing failed; the whole story is in $here/$log"
 }
 
-digest="$extras $(cat pyproject.toml constraints.txt | cksum)"
+here=$(pwd -P)
+digest="$extras $(cat pyproject.toml constraints.txt | cksum) $here"
 if grep -qxF "$digest" "$stamp" 2>/dev/null && "$venv/bin/python" -c '' 2>/dev/null; then
     exit 0
 fi
-"$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
-echo "Installing into $(pwd)/$venv (once; a few minutes on a slow line) ..." >&2
+# An environment's scripts name its place: one that was moved, or whose Python went away, is made anew.
+grep -qF "$here/$venv/bin" "$venv/bin/pip" 2>/dev/null && "$venv/bin/python" -c '' 2>/dev/null || make_venv
+echo "Installing into $here/$venv (once; a few minutes on a slow line) ..." >&2
 install >"$log" 2>&1 || explain
 echo "$digest" >>"$stamp"
