@@ -65,10 +65,14 @@ def _open(data: bytes, limits: Limits) -> PilImage.Image:
     # Pillow refuses at twice this number. The global is set, not lifted: some formats (ICO, GIF) show the
     # true size of what they contain only while they are read, and there only Pillow's own check works.
     PilImage.MAX_IMAGE_PIXELS = max(limits.max_pixels // 2, 1)
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+    if _is_heif(data):
         _register_heif()
         return PilImage.open(io.BytesIO(data), formats=["HEIF"])
     return PilImage.open(io.BytesIO(data), formats=_formats())
+
+
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS
 
 
 @functools.cache
@@ -221,6 +225,6 @@ def _unidentified(data: bytes) -> InputError:
     start = data[:32]
     accepts = {name: PilImage.OPEN[name][1] for name in _COMMON}
     known = next((name for name, accept in accepts.items() if accept and accept(start) is True), None)
-    if known:
+    if known := "HEIF" if _is_heif(data) else known:
         return InputError("corrupt", f"The file starts like a {known} image, but its header is broken.")
     return InputError("not_an_image", f"The file is no image of a known format; it starts with {start!r}.")
