@@ -22,7 +22,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -67,11 +66,8 @@ class Plan:
     held_out: bool = False
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `synthesize` and its own sub-commands."""
-    parser = subparsers.add_parser(
-        "synthesize", help="make text lines, pages or direction samples with their labels"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what can be made, and the options of each."""
     kinds = parser.add_subparsers(dest="what", required=True)
     lines = kinds.add_parser("lines", help="text lines: images and rec_gt.txt")
     pages = kinds.add_parser("pages", help="pages: images and Label.txt with line quads")
@@ -87,7 +83,6 @@ def add_parser(subparsers: Any) -> None:
         each.add_argument("--color", action="store_true", help="three channels; gray without")
     for each, count in ((lines, 1000), (directions, 1000), (pages, 100), (devset, 40)):
         _add_common(each, count, seeded=each is not devset)
-    parser.set_defaults(run=run)
 
 
 def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> None:
@@ -115,7 +110,7 @@ def _positive(text: str) -> int:
     return value
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Does what the parsed arguments ask.
 
     Raises:
@@ -128,6 +123,7 @@ def run(args: argparse.Namespace) -> None:
         preview(plan, args.preview)
     else:
         write_set(plan, args.output, args.count, args.workers)
+    return 0
 
 
 def plan_of(args: argparse.Namespace) -> Plan:

@@ -6,12 +6,12 @@ from random import Random
 
 from training.synthesis import text as texts
 from training.synthesis.distractors import hatching, logo, rim, scribble
-from training.synthesis.documents import Writer, clip_text
 from training.synthesis.drawing import stamp
 from training.synthesis.fonts import FontBook
 from training.synthesis.sheet import Pen, Sheet
 from training.synthesis.text import TextSource
 from training.synthesis.vocabulary import PHRASES
+from training.synthesis.writer import Writer, clip_text, split_width
 
 
 class Form(Writer):
@@ -131,7 +131,7 @@ def _underlined(page: Form) -> None:
     for _ in range(rng.randint(1, 5)):
         if page.full():
             return
-        edges = _split(page, columns)
+        edges = split_width(page.margin, page.room, columns, rng)
         for left, right in zip(edges, edges[1:], strict=False):
             text = clip_text(page.label(), page.body, (right - left) * 0.6)
             box = page.sheet.text(text, page.body, left, page.y)
@@ -149,14 +149,6 @@ def _underlined(page: Form) -> None:
         page.y += page.row_height
 
 
-def _split(page: Form, columns: int) -> list[float]:
-    shares = [page.rng.uniform(0.7, 1.5) for _ in range(columns)]
-    edges = [float(page.margin)]
-    for share in shares:
-        edges.append(edges[-1] + page.room * share / sum(shares))
-    return edges
-
-
 def _boxed(page: Form) -> None:
     """A grid of boxes with the label small at the top left and the value under it, or beside it."""
     rng = page.rng
@@ -168,7 +160,7 @@ def _boxed(page: Form) -> None:
     for _ in range(rng.randint(1, 5)):
         if top + tall > page.sheet.height - page.margin:
             break
-        edges = _split(page, rng.choice((1, 2, 2, 3, 4)))
+        edges = split_width(page.margin, page.room, rng.choice((1, 2, 2, 3, 4)), rng)
         for left, right in zip(edges, edges[1:], strict=False):
             if rng.random() < 0.08:
                 page.sheet.panel((left, top, right, top + tall), rng.randint(170, 235))
@@ -241,13 +233,7 @@ def _pairs(page: Form) -> None:
 
 def _table(page: Form) -> None:
     rng = page.rng
-    page.table(
-        page.margin,
-        page.room,
-        rng.randint(3, 9),
-        rng.randint(2, 6),
-        rng.choice(("grid", "grid", "rows", "head")),
-    )
+    page.table(page.margin, page.room, rng.randint(3, 9), rng.randint(2, 6))
 
 
 def _note(page: Form) -> None:

@@ -122,7 +122,7 @@ MARKS = _split("""
 
 COARSE_STEMS = _split("""
 fuck ¦ shit ¦ dildo ¦ porn ¦ nigg ¦ cunt ¦ arsch ¦ boob ¦ pussy ¦ whore ¦ bitch ¦ rape ¦ nazi
-merde ¦ puta ¦ ficken ¦ asshole ¦ wtf ¦ slut ¦ cock
+merde ¦ puta ¦ ficken ¦ asshole ¦ wtf ¦ slut ¦ cock ¦ sexu ¦ suicid ¦ kokain
 """)
 """Words that contain these are left out: contact sheets are shown to people."""
 
@@ -155,4 +155,24 @@ Goods sold are not returnable ¦ Please keep this receipt ¦ Exchange within 7 d
 Merci de votre visite ¦ Vielen Dank! ¦ *** THANK YOU *** ¦ Price inclusive of GST ¦ E. & O. E.
 Like us on Facebook ¦ Customer copy ¦ CUSTOMER COPY ¦ No refund ¦ Powered by ¦ See you again
 Gracias por su compra ¦ Feedback: ¦ Hotline
+""")
+
+SALUTATIONS = _split("""
+Dear Sir or Madam, ¦ To whom it may concern: ¦ Madame, Monsieur, ¦ Sehr geehrte Damen und Herren, ¦ Gentlemen:
+""")
+
+CLOSINGS = _split("""
+Sincerely, ¦ Yours truly, ¦ Best regards, ¦ Cordialement, ¦ Mit freundlichen Grüßen ¦ Very truly yours,
+""")
+
+MEMO_FIELDS = _split("""
+To: ¦ From: ¦ Subject: ¦ Re: ¦ CC: ¦ Date: ¦ Ref.: ¦ Attn: ¦ Objet : ¦ Betreff:
+""")
+
+INVOICE_TITLES = _split("""
+INVOICE ¦ Invoice ¦ FACTURE ¦ Rechnung ¦ STATEMENT ¦ Purchase Order ¦ QUOTATION ¦ Delivery Note
+""")
+
+INVOICE_TOTALS = _split("""
+Subtotal ¦ Tax ¦ VAT 20% ¦ Shipping ¦ Discount ¦ TOTAL ¦ Balance Due ¦ Total TTC ¦ MwSt. 19 % ¦ Paid
 """)

@@ -30,8 +30,8 @@ def few_faces(
 def synthesize(few_faces: Path):
     def run(*words: str) -> None:
         parser = argparse.ArgumentParser()
-        command.add_parser(parser.add_subparsers())
-        command.run(parser.parse_args(["synthesize", *words, "--charset", str(few_faces)]))
+        command.add_arguments(parser)
+        assert command.run(parser.parse_args([*words, "--charset", str(few_faces)])) == 0
 
     return run
 
