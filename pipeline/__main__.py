@@ -25,7 +25,7 @@ from pipeline.lock import Lock
 from pipeline.options import JobOptions, parse, result_options
 from pipeline.summary import Summary, save, summarize
 from pipeline.waves import Marker
-from pipeline.workers import Workers
+from pipeline.workers import Workers, prepare
 from transforms.bundles import open_bundle
 from transforms.sources import list_sources
 from transforms.storage import Source
@@ -80,10 +80,15 @@ def check(options: JobOptions) -> tuple[Bundle, dict[int, Marker], Iterator[Sour
 
 def build(options: JobOptions, bundle: Bundle, done: Mapping[int, Marker], sources: Iterator[Source]) -> Job:
     """Cuts the inputs into waves and gets the worker processes ready."""
-    workers = Workers(options.workers) if options.local and options.workers > 1 else None
+    parallel = options.local and options.workers > 1
+    if parallel:
+        prepare()
     files = manifest.extend(options.output, islice(sources, options.limit), options.wave_files)
+    pending = {wave: size for wave, size in files.items() if wave not in done}
+    count = min(options.workers, max(pending.values(), default=0))
+    workers = Workers(count) if parallel and count > 1 else None
     run_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
-    return Job(options, bundle, run_id, {n: size for n, size in files.items() if n not in done}, workers)
+    return Job(options, bundle, run_id, pending, workers)
 
 
 def run(job: Job, lock: Lock, done: Mapping[int, Marker]) -> Summary:

@@ -105,7 +105,7 @@ def _run_pipeline(job: Job, wave: int) -> MetricResults:
         wave_uri(options.output, wave), waves.name_of(wave), options, job.bundle.id, job.run_id, facts
     )
     beam_runner = runner.local_runner(job.workers) if options.local else None
-    pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options))
+    pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
     result = pipeline.run()
     state = result.wait_until_finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -89,10 +90,11 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_S):
-            owner = self._owner()
-            if owner is None or owner.token != self._token:
-                return  # taken over: the run notices at its next check
-            self._write()
+            with contextlib.suppress(InputError):  # storage that is away for a moment; the next beat may do
+                owner = self._owner()
+                if owner is None or owner.token != self._token:
+                    return  # taken over: the run notices at its next check
+                self._write()
 
     def _write(self) -> None:
         owner = Owner(self._token, socket.gethostname(), os.getpid(), time.time())

@@ -50,15 +50,13 @@ class _Connection(GrpcWorkerHandler):
         """Nothing to do: the worker has seen its connection close and waits for the next pipeline."""
 
 
-def beam_options(options: JobOptions) -> PipelineOptions:
+def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOptions:
     """What the user passed through, and the number of workers where it is ours to say."""
-    flags = list(options.beam)
     if options.runner is not None:
-        return PipelineOptions([*flags, "--runner", options.runner])
-    beam = PipelineOptions(flags)
-    direct = beam.view_as(DirectOptions)
-    if options.workers > 1 and "direct_num_workers" not in beam.get_all_options(drop_default=True):
-        direct.direct_num_workers = options.workers
+        return PipelineOptions([*options.beam, "--runner", options.runner])
+    beam = PipelineOptions(list(options.beam))
+    if workers is not None:
+        beam.view_as(DirectOptions).direct_num_workers = workers.count
     return beam
 
 

@@ -24,6 +24,12 @@ URN = "ppocr-beam:environment:workers:v1"
 _PRELOADED = ["pipeline.logs", "pipeline.graph", "apache_beam.runners.worker.sdk_worker", "onnxruntime"]
 
 
+def prepare() -> None:
+    """Starts the process that workers are forked from: it imports what they need in the meantime."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    forkserver.ensure_running()
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process, the driver's end of its pipe, and the tally it counts in."""
@@ -45,10 +51,8 @@ class Workers:
         self._tallies: list[progress.Tally] = []
         self._workers: list[Worker] = []
         self._next = 0
-        # Forked from a process with one thread, none of the driver's threads and connections come along.
+        prepare()  # a process with one thread: none of the driver's threads and connections come along
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOADED)
-        forkserver.ensure_running()
 
     def start(self) -> None:
         """Starts all that do not run."""

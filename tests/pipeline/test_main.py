@@ -85,6 +85,24 @@ def test_rows_are_the_same_however_the_work_is_cut(job: Callable[..., int], fold
     assert rows(folder / "c") == expected
 
 
+def test_two_worker_processes_give_the_rows_of_one_and_share_the_work(
+    job: Callable[..., int], folder: Path
+) -> None:
+    assert job() == DONE
+    assert job("--output", str(folder / "pair"), "--workers", "2", "--wave_size", "4") == DONE
+    assert rows(folder / "pair") == rows(folder / "out")
+    assert rows(folder / "pair", "errors") == rows(folder / "out", "errors")
+    (record,) = (folder / "pair" / "_runs").glob("*.json")
+    assert len(json.loads(record.read_text())["peak_megabytes"]) == 2  # both have had pages
+    assert len(list((folder / "pair" / "pages").glob("wave-00000-*.parquet"))) == 2
+
+
+def test_any_of_beam_s_runners_can_be_named(job: Callable[..., int], folder: Path) -> None:
+    assert job("--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner") == DONE
+    assert [marker["files"] for marker in markers(folder / "out")] == [7]
+    assert len(rows(folder / "out")) == 6
+
+
 def test_new_files_are_read_and_old_ones_are_not(
     job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
