@@ -73,14 +73,20 @@ class Summary:
             work = f"Nothing new to read: {waves} done before."
         else:
             work = (
-                f"Read {self.pages:,} pages with {self.lines:,} lines from {self.files:,} files in "
-                f"{duration(self.seconds)} ({self.images_per_second:.2f} pages/s)."
+                f"Read {counted(self.pages, 'page')} with {counted(self.lines, 'line')} "
+                f"from {counted(self.files, 'file')} in {duration(self.seconds)} "
+                f"({self.images_per_second:.2f} pages/s)."
             )
         lines = [work]
         if errors:
-            lines.append(f"{errors:,} errors: {kinds}. See {storage.join(self.output, 'errors')}")
+            lines.append(f"{counted(errors, 'error')}: {kinds}. See {storage.join(self.output, 'errors')}")
         lines.append(f"Rows: {storage.join(self.output, 'pages')}/*.parquet")
         return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 page`, `2,000 pages`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def summarize(

@@ -53,7 +53,7 @@ def test_reads_all_files_once_and_says_so(
     shown = capsys.readouterr()
     output = folder / "out"
     assert "Read 6 pages" in shown.out
-    assert "1 errors: " in shown.out
+    assert "1 error: " in shown.out
     assert "Traceback" not in shown.err
     assert len(rows(output)) == 6
     (error,) = rows(output, "errors")

@@ -41,6 +41,12 @@ def test_text_for_a_person() -> None:
     ]
 
 
+def test_text_counts_as_people_do() -> None:
+    one = replace(ONE, files=1, pages=1, lines=1)
+    assert str(summary([one], [])).startswith("Read 1 page with 1 line from 1 file in 8 s")
+    assert "\n1 error: 1 not_found." in str(summary([one], []))
+
+
 def test_text_where_there_was_nothing_to_do() -> None:
     assert (
         str(summary([], [replace(ONE, errors={})])).splitlines()[0]
