@@ -34,7 +34,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in" / "copy.png").write_bytes(first.read_bytes())
     (folder / "in" / "broken.png").write_bytes(b"not an image")
     arguments = ["--input", "in", "--output", "out", "--bundle", "bundle", "--workers", "1"]
-    assert main([str(folder / value) if value in ("in", "out", "bundle") else value for value in arguments]) == 0
+    assert (
+        main([str(folder / value) if value in ("in", "out", "bundle") else value for value in arguments]) == 0
+    )
     return folder / "out"
 
 
@@ -53,7 +55,9 @@ def test_examples_run_and_print(
     assert capfd.readouterr().out.strip()
 
 
-@pytest.mark.parametrize(("schema", "folder"), [(PAGES, "pages"), (ERRORS, "errors")], ids=["pages", "errors"])
+@pytest.mark.parametrize(
+    ("schema", "folder"), [(PAGES, "pages"), (ERRORS, "errors")], ids=["pages", "errors"]
+)
 def test_the_columns_are_described_as_they_are(schema: object, folder: str) -> None:
     text = (ROOT / "docs" / "output.md").read_text("utf-8")
     table = text.partition(f"### `{folder}/*.parquet`")[2].partition("###")[0]
@@ -63,7 +67,9 @@ def test_the_columns_are_described_as_they_are(schema: object, folder: str) -> N
 
 def test_every_kind_of_error_is_explained() -> None:
     text = (ROOT / "docs" / "output.md").read_text("utf-8")
-    sources = [path.read_text("utf-8") for room in ("models", "transforms") for path in (ROOT / room).rglob("*.py")]
+    sources = [
+        path.read_text("utf-8") for room in ("models", "transforms") for path in (ROOT / room).rglob("*.py")
+    ]
     kinds = {kind for source in sources for kind in re.findall(r'InputError\(\s*"([a-z_]+)"', source)}
     assert len(kinds) > 10
     assert not {kind for kind in kinds if f"`{kind}`" not in text}
