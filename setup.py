@@ -1,4 +1,4 @@
-"""Beam ships the package to workers with `--setup_file ./setup.py`; everything it says stands in pyproject.toml."""
+"""Beam ships the package to workers with `--setup_file ./setup.py`; what it says stands in pyproject.toml."""
 
 from setuptools import setup
 
