@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="ppocr-beam: %(message)s")
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
-        bundle, done, sources = check(options)
+        bundle, sources = check(options)
         with Lock(options.output) as lock:
+            done = waves.markers(options.output)
             job = build(options, bundle, done, sources)
             summary = run(job, lock, done)
     except UsageError as error:
@@ -59,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def check(options: JobOptions) -> tuple[Bundle, dict[int, Marker], Iterator[Source]]:
+def check(options: JobOptions) -> tuple[Bundle, Iterator[Source]]:
     """Makes sure that the job can be done, before anything is written.
 
     Returns:
-        The bundle, the markers of the waves that are done, and the inputs' files as a stream.
+        The bundle, and the inputs' files as a stream.
 
     Raises:
         UsageError: it cannot; says why.
@@ -75,7 +76,7 @@ def check(options: JobOptions) -> tuple[Bundle, dict[int, Marker], Iterator[Sour
         raise UsageError(f"the output cannot be written: {error.message}") from None
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
-    return bundle, done, list_sources(options.inputs)
+    return bundle, list_sources(options.inputs)
 
 
 def build(options: JobOptions, bundle: Bundle, done: Mapping[int, Marker], sources: Iterator[Source]) -> Job:

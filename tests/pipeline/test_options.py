@@ -39,7 +39,7 @@ def changed(options: JobOptions) -> dict[str, object]:
         ("--pdf_dpi 300", {"pdf_dpi": 300}),
         ("--max_pixels 1000", {"max_pixels": 1000}),
         ("--direction off", {"direction": "off"}),
-        ("--min_confidence 0.5", {"min_confidence": 0.5}),
+        ("--min_confidence 0.625", {"min_confidence": 0.625}),
         ("--review_threshold 0.9", {"review_threshold": 0.9}),
         ("--chars", {"chars": True}),
         ("--detection_limit 640", {"detection_limit": 640}),
