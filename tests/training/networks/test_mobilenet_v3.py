@@ -18,7 +18,8 @@ def test_channels_are_multiples_of_eight_and_lose_no_tenth(channels: float, widt
 
 
 # Of MobileNetV3 (Howard et al. 2019) at scale 1, the layers up to the last 1x1 convolution. The counts are
-# those of torchvision's `features`, where SE's hidden width is rounded to a multiple of 8; here it is a quarter.
+# those of torchvision's `features`, where SE's hidden width is rounded to a multiple of 8; here it is a
+# quarter.
 @pytest.mark.parametrize(("size", "count"), [("large", 2_971_952), ("small", 927_008)])
 def test_the_full_size_has_the_published_parameters(size: str, count: int) -> None:
     assert parameters(MobileNetV3(size, 1.0)) == pytest.approx(count, rel=1e-2)
