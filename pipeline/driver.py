@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -58,7 +59,9 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
         UsageError: another run has taken over the output.
     """
     if job.files:
-        pass  # imports Beam here while the workers' ancestor imports it there
+        importlib.import_module(
+            "pipeline.graph"
+        )  # and Beam, while the process to fork workers from does so too
     for wave in sorted(job.files):
         lock.check()
         start = time.monotonic()
@@ -108,7 +111,12 @@ def _run_pipeline(job: Job, wave: int) -> MetricResults:
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
     result = pipeline.run()
-    state = result.wait_until_finish()
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        if not options.local:
+            result.cancel()  # or the cluster would go on writing beside the next run
+        raise
     if state not in (None, "DONE"):
         raise RuntimeError(f"Beam's job ended in the state {state}")
     metrics: MetricResults = result.metrics()
