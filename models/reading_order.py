@@ -42,10 +42,15 @@ def reading_order(polygons: Sequence[Quad]) -> list[int]:
 
 def _upright_boxes(corners: npt.NDArray[np.float64]) -> Boxes:
     """Boxes around the polygons after turning them by the direction in which most of the text runs."""
-    along = corners[:, 1] - corners[:, 0] + corners[:, 2] - corners[:, 3]
-    x, y = along.sum(axis=0)
-    length = np.hypot(x, y) or 1.0
-    cos, sin = x / length, y / length
+    sides = corners[:, 1] - corners[:, 0] + corners[:, 2] - corners[:, 3]
+    along = sides[:, 0] + 1j * sides[:, 1]
+    # Squares have twice the angle: lines that stand on their heads share an axis with the others, and would
+    # cancel them out in a plain sum, leaving noise for a direction.
+    axis = complex(np.sqrt((along**2 / np.maximum(np.abs(along), 1e-6)).sum()))
+    axis = axis / abs(axis) if axis else 1 + 0j
+    if (along * axis.conjugate()).sum().real < -1e-3 * np.abs(along).sum():
+        axis = -axis
+    cos, sin = axis.real, axis.imag
     turned = corners @ np.array([[cos, -sin], [sin, cos]])
     return np.concatenate([turned.min(axis=1), turned.max(axis=1)], axis=1).astype(np.float32)
 
@@ -68,6 +73,8 @@ def _columns(
     boxes: Boxes, band: npt.NDArray[np.intp], gutter: float
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
     """The band's lines left and right of the gutter, if both are running text."""
+    if len(band) < 2 * COLUMN_LINES:
+        return None
     left, right = band[boxes[band, 2] <= gutter], band[boxes[band, 0] >= gutter]
     apart = len(left) + len(right) == len(band)
     return (
@@ -124,15 +131,17 @@ def _is_running_text(boxes: Boxes) -> bool:
 
 def _rows(boxes: Boxes) -> list[list[int]]:
     """Indices by rows from top to bottom, and from left to right within a row."""
+    left, top, _, bottom = boxes.T.tolist()  # Python's numbers: a page of a thousand lines is compared often
     rows: list[list[int]] = []
-    for i in np.argsort(boxes[:, 1] + boxes[:, 3], kind="stable"):
-        if rows and _overlap(boxes[rows[-1][-1]], boxes[i]):
-            rows[-1].append(int(i))
+    for i in np.argsort(boxes[:, 1] + boxes[:, 3], kind="stable").tolist():
+        if rows and _overlap((top[rows[-1][-1]], bottom[rows[-1][-1]]), (top[i], bottom[i])):
+            rows[-1].append(i)
         else:
-            rows.append([int(i)])
-    return [sorted(row, key=lambda i: boxes[i, 0]) for row in rows]
+            rows.append([i])
+    return [sorted(row, key=left.__getitem__) for row in rows]
 
 
-def _overlap(above: Boxes, below: Boxes) -> bool:
-    shared = min(above[3], below[3]) - max(above[1], below[1])
-    return bool(shared >= SAME_ROW * min(above[3] - above[1], below[3] - below[1]))
+def _overlap(above: tuple[float, float], below: tuple[float, float]) -> bool:
+    """Whether two lines, given by top and bottom, stand in one row."""
+    shared = min(above[1], below[1]) - max(above[0], below[0])
+    return shared >= SAME_ROW * min(above[1] - above[0], below[1] - below[0])

@@ -48,6 +48,21 @@ def test_reads_as_a_person_would(page: list[np.ndarray], degrees: float) -> None
     assert [shuffled[i] for i in order] == list(range(len(page)))
 
 
+def test_lines_on_their_heads_do_not_cancel_the_others_out() -> None:
+    heads = [np.roll(quad(100, 40 * row, 400 + row, 20 + row), -2, axis=0) for row in range(5)]
+    # Sides a trifle askew, as detected ones are: where the rest cancels out, they would be the direction.
+    heads = [polygon + np.float32([[0, 3], [0, 0], [0, 0], [0, 3]]) for polygon in heads]
+    feet = [quad(100, 1000 + 40 * row, 400 + row) for row in range(5)]
+    assert reading_order([*heads, *feet]) == list(range(10))
+
+
+def test_a_line_along_the_margin_does_not_tilt_the_page() -> None:
+    margin = turned(quad(0, 0, 600), 90) + np.float32([20, 0])
+    rows = [quad(x, 40 * row + 5, 180) for row in range(3) for x in (100, 700)]
+    order = reading_order([margin, *rows])
+    assert [i for i in order if i] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_order(count: int) -> None:
     assert reading_order([quad(0, 0, 10)] * count) == list(range(count))
