@@ -205,7 +205,7 @@ def _columns(schema: Any) -> tuple[str, list[str]]:
     import pyarrow as pa
 
     types = {field.name: field.type for field in schema}
-    names = [name for name in ("uri", "path") if pa.types.is_string(types.get(name, pa.null()))][:1]
+    names = [name for name in ("uri", "path") if _is_text(types.get(name, pa.null()))][:1]
     if _is_binary(types.get("bytes")):
         return "bytes", names
     image = types.get("image", pa.null())
@@ -216,6 +216,12 @@ def _columns(schema: Any) -> tuple[str, list[str]]:
     raise InputError(
         "no_images", f"The Parquet file has neither a column bytes nor image.bytes; it has {found}."
     )
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)  # Polars writes the latter
 
 
 def _is_binary(kind: Any) -> bool:

@@ -115,6 +115,7 @@ class TestParquet:
             ({"bytes": [b"a"], "path": ["p.jpg"]}, [("p.jpg", 1)]),
             ({"bytes": [b"a"], "path": [7]}, [("s.tar#0", 1)]),
             ({"bytes": pa.array([b"a"], pa.large_binary())}, [("s.tar#0", 1)]),
+            ({"bytes": [b"a"], "uri": pa.array(["u.jpg"], pa.large_string())}, [("u.jpg", 1)]),
             ({"image": [{"bytes": b"a", "path": "p"}, {"bytes": None, "path": "p"}, None]},
              [("s.tar#0", 1), ("s.tar#1", "no_images"), ("s.tar#2", "no_images")]),
             ({"bytes": [b"a", None]}, [("s.tar#0", 1), ("s.tar#1", "no_images")]),
