@@ -295,6 +295,7 @@ class TestHttp:
     ("text", "shown"),
     [
         ("https://user:pass@host/a.jpg", "https://host/a.jpg"),
+        ("abfss://container@host/a.jpg", "abfss://container@host/a.jpg"),
         ("https://host/a.jpg?id=5", "https://host/a.jpg?id=5"),
         ("https://host/a?X-Amz-Signature=abc&v=1", "https://host/a?X-Amz-Signature=…&v=1"),
         ("https://host/a?id=1&sig=abc: failed", "https://host/a?id=1&sig=… failed"),

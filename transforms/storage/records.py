@@ -22,7 +22,7 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
 _TRIES = 6
 
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_USER = re.compile(r"(?<!abfs://)(?<!abfss://)(?<=://)[^/@\s]*@", re.IGNORECASE)  # there it is the container
 _SECRET = re.compile(
     r"(?i)([?&](?:x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|googleaccessid|signature|sig|token|key|api_?key"
     r"|access_?token|password|secret)=)[^&#\s]*"
