@@ -194,9 +194,8 @@ def _listed(source: Source) -> Iterator[Source]:
 
 
 def _from_line(line: Mapping[str, Any], manifest: str) -> Source:
-    uri = line["uri"]
-    byte_size = line.get("byte_size")
-    given = Source(uri, line.get("etag") or None, int(byte_size) if byte_size else None)
+    uri, etag = line["uri"], line.get("etag")
+    given = Source(uri, str(etag) if etag else None, _whole(line.get("byte_size")))
     if not storage.is_local(uri):
         return given
     if not storage.is_local(manifest):
@@ -206,6 +205,14 @@ def _from_line(line: Mapping[str, Any], manifest: str) -> Source:
         with contextlib.suppress(InputError):
             return storage.stat(local.uri_of(path))
     return replace(given, uri=local.uri_of(beside))
+
+
+def _whole(value: Any) -> int | None:
+    """A size as a manifest gives it, which pandas writes as `123.0`; None for what is no number."""
+    try:
+        return int(float(value)) or None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _text_lines(uri: str) -> Iterator[Mapping[str, Any]]:

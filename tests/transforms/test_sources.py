@@ -176,6 +176,13 @@ class TestManifests:
             Source("gs://b/y.jpg"),
         ]
 
+    @pytest.mark.parametrize(
+        ("given", "size"), [("7", 7), ("7.0", 7), ("", None), ("nan", None), ("7 kB", None)]
+    )
+    def test_a_size_that_is_no_number_is_as_none(self, given: str, size: int | None) -> None:
+        Path("list.csv").write_text(f"uri,byte_size\ngs://b/x.jpg,{given}\n")
+        assert list(list_sources(["list.csv"])) == [Source("gs://b/x.jpg", None, size)]
+
     @pytest.mark.parametrize("column", ["bytes", "image"])
     def test_parquet_with_images_is_a_source_itself(self, column: str) -> None:
         pq.write_table(pa.table({"uri": ["x"], column: [b"x"]}), "shard.parquet")
