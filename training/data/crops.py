@@ -77,3 +77,15 @@ def crop_line(image: Image, quad: Quad, *, max_height: int = 48, margin: float =
     source = image if scale > 0.6 else cv2.GaussianBlur(image, (0, 0), 0.4 / scale)
     crop = cv2.warpPerspective(source, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8), border
+
+
+def to_color(image: Image, color: str) -> Image:
+    """(H, W) gray or (H, W, 3) BGR, whatever the crop is."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if color == "gray":
+        return (
+            image.reshape(image.shape[:2])
+            if channels == 1
+            else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        )
+    return image if channels == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))

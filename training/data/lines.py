@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.data.charset import Charset, normalize
+from training.data.crops import to_color
 from training.data.shards import Shard
 
 Image = NDArray[np.uint8]
@@ -248,18 +249,6 @@ def warp_line(
     source = image if shrink < 1.6 else cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
     warped = cv2.warpPerspective(source, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
-
-
-def to_color(image: Image, color: str) -> Image:
-    """(H, W) gray or (H, W, 3) BGR, whatever the crop is."""
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if color == "gray":
-        return (
-            image.reshape(image.shape[:2])
-            if channels == 1
-            else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-        )
-    return image if channels == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
 
 
 def pad(line: Image, width: int) -> Image:

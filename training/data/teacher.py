@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.bundle import RecognitionSpec, load_bundle
 from models.records import UsageError
-from training.data.lines import to_color
+from training.data.crops import to_color
 
 _WIDTH_STEP = 64  # crops are padded to a multiple of it, so that a reading does not depend on its neighbours
 

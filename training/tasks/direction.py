@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.config import Choice, Config
-from training.data.lines import Augment, Image, LineSource, Sample, ShardSource, pad, to_color, warp_line
+from training.data.crops import to_color
+from training.data.lines import Augment, Image, LineSource, Sample, ShardSource, pad, warp_line
 from training.strategies import AUGMENTATIONS, resolve
 from training.tasks.recognition import DevConfig, SourceConfig, load_charset, make_source
 from training.tasks.system import System, Task

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from training.config import Choice, Config
 from training.data.charset import Charset, count_missing, read_charset
+from training.data.crops import to_color
 from training.data.lines import (
     Image,
     LineBatch,
@@ -25,7 +26,6 @@ from training.data.lines import (
     ShardSource,
     SyntheticSource,
     dev_batches,
-    to_color,
 )
 from training.data.teacher import Teacher
 from training.strategies import AUGMENTATIONS, resolve
