@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import time
@@ -13,9 +14,10 @@ from models.bundle import Bundle
 from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
 from pipeline.lock import Lock
-from pipeline.manifest import wave_uri
+from pipeline.manifest import read_groups, wave_uri
 from pipeline.options import JobOptions, result_options
 from pipeline.progress import Progress
+from pipeline.rescue import Counts, WorkerDiedError, rescue
 from pipeline.waves import Marker
 from pipeline.workers import Workers
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from apache_beam.metrics.metric import MetricResults
 
 ATTEMPTS = 3
-"""Times that a wave is tried in one run: a worker may be killed for reasons that pass, such as memory."""
+"""Times that a wave is tried in one run, for reasons that pass."""
+DEATHS = 2
+"""Times that workers may be killed in a wave before one of its files is suspected."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +54,17 @@ class Job:
     files: Mapping[int, int]
     workers: Workers | None
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the data files' metadata says."""
+        options = {name: str(value) for name, value in result_options(self.options.read).items()}
+        return {
+            "bundle": self.bundle.manifest.name,
+            "bundle_id": self.bundle.id,
+            "run_id": self.run_id,
+            **options,
+        }
+
 
 def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
     """Does the waves in order; yields the marker of each when it is committed.
@@ -65,48 +80,71 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
     for wave in sorted(job.files):
         lock.check()
         start = time.monotonic()
-        metrics = _try_wave(job, wave, shown)
-        marker = _marker(job, wave, metrics, time.monotonic() - start)
+        counts = _try_wave(job, wave, shown)
+        marker = _marker(job, wave, counts, time.monotonic() - start)
         lock.check()
         waves.commit(job.options.output, marker)
         shown.end(marker.pages, sum(marker.errors.values()))
         yield marker
 
 
-def _try_wave(job: Job, wave: int, shown: Progress) -> MetricResults:
+def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
+    """Runs a wave until it is through."""
+    name, manifest = waves.name_of(wave), wave_uri(job.options.output, wave)
+    deaths = 0
     for attempt in range(1, ATTEMPTS + 1):
-        waves.clean(job.options.output, wave)
-        if job.workers is not None:
-            job.workers.start()
+        waves.clean(job.options.output, name)
         shown.begin(job.files[wave])
         try:
-            return _run_pipeline(job, wave)
+            return run_once(job, manifest, name)
+        except WorkerDiedError:
+            deaths += 1
+            if deaths == DEATHS:
+                _log.warning("wave %d: workers die of it; looking for the file that kills them", wave)
+                sources = [source for group in read_groups(manifest) for source in group]
+                return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
+            _log.warning("wave %d: a worker was killed; trying it again", wave)
         except Exception as error:
             reason = _reason(error)
             if attempt == ATTEMPTS:
                 raise JobError(f"wave {wave} failed {ATTEMPTS} times, at last with: {reason}") from error
             _log.warning("wave %d failed (%s); trying it again", wave, reason)
-            if job.workers is not None:
-                job.workers.stop()
-    raise AssertionError("unreachable")
+    raise JobError(f"wave {wave} failed {ATTEMPTS} times")
 
 
-def _run_pipeline(job: Job, wave: int) -> MetricResults:
-    """Runs one wave's pipeline to its end."""
+def run_once(job: Job, manifest: str, name: str) -> Counts:
+    """Runs a pipeline over the files of a manifest.
+
+    Args:
+        job: whose files they are.
+        manifest: URI of the list.
+        name: what the names of its data files begin with.
+
+    Raises:
+        WorkerDiedError: a worker process is gone.
+        Exception: whatever Beam raises.
+    """
+    workers = job.workers
+    if workers is not None:
+        workers.start()
+    try:
+        return Counts.of(_run_pipeline(job, manifest, name))
+    except Exception as error:
+        died = workers is not None and not workers.alive()
+        if workers is not None:
+            workers.stop()
+        if died:
+            raise WorkerDiedError from error
+        raise
+
+
+def _run_pipeline(job: Job, manifest: str, name: str) -> MetricResults:
     import apache_beam as beam
 
     from pipeline import graph, runner
 
     options = job.options
-    facts = {
-        "bundle": job.bundle.manifest.name,
-        "bundle_id": job.bundle.id,
-        "run_id": job.run_id,
-        **{name: str(value) for name, value in result_options(options.read).items()},
-    }
-    wave_job = graph.WaveJob(
-        wave_uri(options.output, wave), waves.name_of(wave), options, job.bundle.id, job.run_id, facts
-    )
+    wave_job = graph.WaveJob(manifest, name, options, job.bundle.id, job.run_id, job.facts)
     beam_runner = runner.local_runner(job.workers) if options.local else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
@@ -123,23 +161,15 @@ def _run_pipeline(job: Job, wave: int) -> MetricResults:
     return metrics
 
 
-def _marker(job: Job, wave: int, metrics: MetricResults, seconds: float) -> Marker:
+def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
     """Adds up a wave.
 
     Raises:
         JobError: files and counters differ, so that rows must have got lost.
     """
-    from transforms.metrics import ERRORS, MILLISECONDS, NAMESPACE
-
-    output = job.options.output
-    found = metrics.query()
-    counters = {c.key.metric.name: c.result for c in found["counters"] if c.key.metric.namespace == NAMESPACE}
-    spent = {
-        d.key.metric.name: d.result.sum for d in found["distributions"] if d.key.metric.namespace == NAMESPACE
-    }
-    errors = _below(ERRORS, counters)
-    written = waves.rows(output, wave, "pages"), waves.rows(output, wave, "errors")
-    counted = counters.get("pages", 0), sum(errors.values())
+    output, name = job.options.output, waves.name_of(wave)
+    written = waves.rows(output, name, "pages"), waves.rows(output, name, "errors")
+    counted = counts.pages, sum(counts.errors.values())
     if job.options.local and written != counted:  # clusters may count work twice that they did twice
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
@@ -148,20 +178,15 @@ def _marker(job: Job, wave: int, metrics: MetricResults, seconds: float) -> Mark
         wave=wave,
         files=job.files[wave],
         pages=written[0],
-        lines=counters.get("lines", 0),
-        errors=errors,
-        milliseconds=_below(MILLISECONDS, spent),
+        lines=counts.lines,
+        errors=dict(sorted(counts.errors.items())),
+        milliseconds=dict(sorted(counts.milliseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,
         bundle_id=job.bundle.id,
         options=result_options(job.options.read),
         run_id=job.run_id,
     )
-
-
-def _below(prefix: str, values: Mapping[str, int]) -> dict[str, int]:
-    """The values whose names begin with a prefix, by the rest of their names."""
-    return {name[len(prefix) :]: value for name, value in sorted(values.items()) if name.startswith(prefix)}
 
 
 def _reason(error: BaseException) -> str:

@@ -84,6 +84,13 @@ def _write(uri: str, sources: Iterator[Source]) -> int:
     return rows
 
 
+def write_part(output: str, name: str, sources: Iterable[Source]) -> str:
+    """Lists a part of a wave for a run of its own; returns the file's URI. It is no wave's file."""
+    uri = storage.join(output, "_manifest", f"{name}.part")
+    _write(uri, iter(sources))
+    return uri
+
+
 def _fresh(sources: Iterator[Source], seen: Seen) -> Iterator[Source]:
     while group := list(islice(sources, GROUP_ROWS)):
         yield from (source for source, new in zip(group, seen.add(_keys(group)), strict=True) if new)

@@ -80,10 +80,16 @@ def commit(output: str, marker: Marker) -> None:
     storage.write_atomic(storage.join(output, FOLDER, f"{marker.wave:05}.json"), data)
 
 
-def rows(output: str, wave: int, kind: str) -> int:
-    """Rows in a wave's data files of a kind, by the files' own word."""
+def rows(output: str, name: str, kind: str) -> int:
+    """Rows in data files of a kind, by the files' own word.
+
+    Args:
+        output: the job's output.
+        name: a wave's or a part's, see `name_of`.
+        kind: pages or errors.
+    """
     with ThreadPoolExecutor(16) as pool:
-        return sum(pool.map(_rows, [uri for uri in _files(output, wave, kind) if uri.endswith(".parquet")]))
+        return sum(pool.map(_rows, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
 
 
 def _rows(uri: str) -> int:
@@ -92,22 +98,25 @@ def _rows(uri: str) -> int:
     return count
 
 
-def clean(output: str, wave: int) -> None:
-    """Removes what a wave without a marker may have left: data files and Beam's temporary ones."""
+def clean(output: str, name: str) -> None:
+    """Removes what a wave without a marker, or a part of one, may have left."""
+    for source in list(storage.list_files(storage.join(output, "_manifest"))):
+        if re.search(rf"(?:^|/){name}[^/]*\.part$", source.uri):
+            storage.delete(source.uri)
     for kind in KINDS:
-        for uri in _files(output, wave, kind):
+        for uri in _files(output, name, kind):
             storage.delete(uri)
         if storage.is_local(output):  # object stores have no folders that could stay behind
             folder = Path(local.path_of(storage.join(output, kind)))
-            for temporary in folder.glob(f"{TEMPORARY}{name_of(wave)}-*"):
+            for temporary in folder.glob(f"{TEMPORARY}{name}-*"):
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _files(output: str, wave: int, kind: str) -> list[str]:
-    """A wave's data files of a kind, temporary ones included."""
-    name = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name_of(wave)}-[^/]*(/.*)?$")
+def _files(output: str, name: str, kind: str) -> list[str]:
+    """Data files of a kind, temporary ones included."""
+    pattern = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name}-[^/]*(/.*)?$")
     listed = storage.list_files(storage.join(output, kind))
-    return [source.uri for source in listed if name.search(source.uri)]
+    return [source.uri for source in listed if pattern.search(source.uri)]
 
 
 def refuse_mixing(

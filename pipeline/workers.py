@@ -75,6 +75,10 @@ class Workers:
             worker.pipe.close()
         self._workers = []
 
+    def alive(self) -> bool:
+        """Whether all of them live."""
+        return all(worker.process.is_alive() for worker in self._workers)
+
     def connect(self, control_address: str, worker_id: str) -> None:
         """Has the next worker connect to a pipeline's control service."""
         worker = self._workers[self._next % len(self._workers)]

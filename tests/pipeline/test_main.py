@@ -12,6 +12,8 @@ import pytest
 
 from pipeline import driver
 from pipeline.__main__ import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, main
+from pipeline.manifest import read_groups
+from pipeline.rescue import Counts, WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
 
 FILES = 7
@@ -124,9 +126,9 @@ def accident(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[BaseException], 
     def fail(error: type[BaseException], attempts: list[int]) -> list[int]:
         run, calls = driver._run_pipeline, []
 
-        def failing(job: driver.Job, wave: int) -> Any:
-            result = run(job, wave)
-            calls.append(wave)
+        def failing(job: driver.Job, manifest: str, name: str) -> Any:
+            result = run(job, manifest, name)
+            calls.append(int(Path(manifest).stem))
             if len(calls) in attempts:
                 raise error("Traceback of a worker\n  Channel closed prematurely.")
             return result
@@ -180,10 +182,34 @@ def test_interrupted_run_says_how_to_resume_and_does(
     assert len(rows(folder / "out", "errors")) == 1
 
 
+def test_file_that_kills_workers_becomes_an_error_row_and_costs_no_other(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = driver.run_once
+
+    def deadly(job: driver.Job, manifest: str, name: str) -> Counts:
+        counts = run(job, manifest, name)  # its rows are there, and must not stay
+        if any(source.uri.endswith("page-002.png") for group in read_groups(manifest) for source in group):
+            raise WorkerDiedError
+        return counts
+
+    monkeypatch.setattr(driver, "run_once", deadly)
+    assert job() == DONE
+    output = folder / "out"
+    assert {Path(row["uri"]).name for row in rows(output)} == {f"page-00{i}.png" for i in (0, 1, 3, 4, 5)}
+    errors = {Path(row["uri"]).name: row["kind"] for row in rows(output, "errors")}
+    assert set(errors) == {"broken.png", "page-002.png"}
+    assert errors["page-002.png"] == "crashed"
+    (marker,) = markers(output)
+    assert (marker["pages"], marker["errors"]["crashed"]) == (5, 1)
+    assert "looking for the file that kills them" in caplog.text
+    assert not list((output / "_manifest").glob("*.part"))
+
+
 def test_rows_that_got_lost_are_noticed(
     job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(driver.waves, "rows", lambda output, wave, kind: 5 if kind == "pages" else 1)
+    monkeypatch.setattr(driver.waves, "rows", lambda output, name, kind: 5 if kind == "pages" else 1)
     assert job() == FAILED
     assert "(5, 1) rows of pages and errors" in capsys.readouterr().err
 

@@ -38,24 +38,28 @@ def test_clean_removes_what_a_wave_left_and_nothing_else(tmp_path: Path) -> None
         "errors/beam-temp-wave-00012-abc/x.parquet",
         "pages/notes.txt",
         "_waves/00001.json",
+        "_manifest/00002.parquet",
+        "_manifest/wave-00001-b.part",
     ]
     go = [
         "pages/wave-00002-00000-of-00002.parquet",
         "errors/wave-00002-00000-of-00001.parquet",
         "pages/beam-temp-wave-00002-5c7a/d0.wave-00002.parquet",
         "errors/beam-temp-wave-00002-11/left",
+        "pages/wave-00002-a-00000-of-00001.parquet",
+        "_manifest/wave-00002-a.part",
     ]
     for name in [*stay, *go]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    waves.clean(str(tmp_path), 2)
+    waves.clean(str(tmp_path), "wave-00002")
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(stay)
     assert not list(tmp_path.glob("*/beam-temp-wave-00002-*"))
 
 
 def test_clean_of_an_empty_output_does_nothing(tmp_path: Path) -> None:
-    waves.clean(str(tmp_path), 0)
+    waves.clean(str(tmp_path), "wave-00000")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,8 +67,8 @@ def test_rows_are_counted_in_the_wave_s_files(tmp_path: Path) -> None:
     (tmp_path / "pages").mkdir()
     for name, rows in (("wave-00001-a.parquet", 3), ("wave-00001-b.parquet", 4), ("wave-00002-a.parquet", 5)):
         pq.write_table(pa.table({"x": list(range(rows))}), tmp_path / "pages" / name)
-    assert waves.rows(str(tmp_path), 1, "pages") == 7
-    assert waves.rows(str(tmp_path), 1, "errors") == 0
+    assert waves.rows(str(tmp_path), "wave-00001", "pages") == 7
+    assert waves.rows(str(tmp_path), "wave-00001", "errors") == 0
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,33 @@ def test_a_killed_worker_costs_no_row(command: Callable[[str, int, int], list[st
     wait_until(lambda: not any(map(alive, before)))
 
 
+POISON = """
+import hashlib, os
+sha256 = hashlib.sha256
+def deadly(data=b"", **more):
+    if bytes(data[:6]) == b"POISON":
+        os._exit(1)
+    return sha256(data, **more)
+hashlib.sha256 = deadly
+"""
+
+
+@pytest.mark.slow
+def test_file_that_brings_workers_down_becomes_an_error_row(
+    command: Callable[[str, int, int], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(POISON)
+    (tmp_path / "in" / "deadly.png").write_bytes(b"POISON")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{os.getcwd()}"}
+    job = subprocess.run(command("out", 2, 100), capture_output=True, text=True, env=environment)
+    assert job.returncode == DONE, job.stderr
+    found = rows(tmp_path / "out")
+    assert len(found) == 62
+    assert [row["kind"] for row in found if row["uri"].endswith("deadly.png")] == ["crashed"]
+    assert "Traceback" not in job.stderr
+
+
 @pytest.mark.parametrize(
     "number",
     [
