@@ -146,7 +146,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
         torch.onnx.export(
             with_decision(trained),
             (torch.from_numpy(example(trained.spec)),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # a file object, which torch takes but does not declare
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
@@ -189,7 +189,9 @@ def read_metadata(path: Path) -> tuple[Spec, dict[str, Any]]:
         raise UsageError(f"{path} does not say how to use it: export it with ppocr-train export")
     values = json.loads(stated)
     kind = next(kind for kind in _OUTPUTS if _name(kind) == values["model"])
-    spec = {key: tuple(value) if isinstance(value, list) else value for key, value in values["spec"].items()}
+    spec: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values["spec"].items()
+    }
     return kind(file="", sha256="", **spec), values["training"]
 
 

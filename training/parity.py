@@ -157,7 +157,7 @@ def h_mean(spec: DetectionSpec, maps: Sequence[npt.NDArray[np.float32]], pages: 
         found = find_regions(probability, spec, page.width, page.height)
         labels = [Text(line.polygon.tolist(), line.text) for line in page.lines]
         total += tally(labels, [Text(quad.tolist(), "") for quad, _ in found])
-    return total.score.detection
+    return total.score.detection or 0.0
 
 
 def agreement(spec: Spec, a: Sequence[Any], b: Sequence[Any]) -> float:

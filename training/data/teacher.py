@@ -50,7 +50,7 @@ class Teacher:
             spec = _spec_of_metadata(model, self.session)
         self.charset = ("", *spec.charset)
         self.height, self.color = spec.height, spec.color
-        self.mean, self.std = np.float32(spec.mean), np.float32(spec.std)
+        self.mean, self.std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
 
     def probabilities(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(T, classes) for one crop, (H, W) gray or (H, W, 3) BGR, padded on the right with nothing."""

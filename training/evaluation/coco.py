@@ -95,9 +95,7 @@ def _found(
 
 def _size(labels: Sequence[Text]) -> tuple[int, int]:
     """A canvas that holds the labels with room around them; masks need one, whatever the image's own size."""
-    corners = np.concatenate(
-        [np.asarray(label.corners, np.float64).reshape(-1, 2) for label in labels] or [[[0, 0]]]
-    )
+    corners = np.array([corner for label in labels for corner in label.corners] or [(0, 0)], np.float64)
     width, height = np.ceil(corners.max(axis=0) * 1.25 + 64).astype(int)
     return int(max(height, 64)), int(max(width, 64))
 

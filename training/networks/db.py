@@ -133,7 +133,7 @@ class DBNet(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.neck = Pyramid(backbone.widths, inner, residual_se)
+        self.neck = Pyramid(backbone.widths, inner, residual_se)  # type: ignore[arg-type]
         self.shrink = head(inner)
         self.threshold = head(inner)
 

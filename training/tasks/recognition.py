@@ -169,10 +169,10 @@ def make_source(source: SourceConfig, charset: Charset) -> LineSource:
         return opened
     from training.synthesis.lines import LineSource as MadeLines
 
-    lines = MadeLines(source.seed, charset.characters)
+    maker = MadeLines(source.seed, charset.characters)
 
     def make(index: int) -> tuple[Image, str]:
-        made = lines.sample(index)
+        made = maker.sample(index)
         return made.image, made.text
 
     return SyntheticSource(make, charset)
