@@ -12,7 +12,7 @@ import importlib.util
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from models.records import UsageError
 
@@ -254,21 +254,35 @@ def _record(kind: type[_Record], values: dict[str, Any]) -> _Record:
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
         raise UsageError(f"unknown key {unknown[0]!r}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    wanted = get_type_hints(kind)
+    typed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    for key, value in typed.items():
+        if not _fits(value, wanted[key]):
+            raise UsageError(f"{key} is {value!r}, which is not of the kind {wanted[key]}")
+    return kind(**typed)
+
+
+def _fits(value: object, wanted: Any) -> bool:
+    """Whether a JSON value is of an annotated type; whole numbers are fine where a float is wanted."""
+    if get_origin(wanted) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(wanted)[0]) for item in value)
+    if get_origin(wanted) is Literal:
+        return value in get_args(wanted)
+    if wanted in (int, float):
+        return isinstance(value, (int, wanted)) and not isinstance(value, bool)
+    return isinstance(value, wanted)
 
 
 def _check(manifest: Manifest) -> None:
     models = (manifest.detection, manifest.direction, manifest.recognition)
     for model in models:
         channels = 1 if model.color == "gray" else 3
-        if (
-            model.color not in ("bgr", "rgb", "gray")
-            or len(model.mean) != channels
-            or len(model.std) != channels
-        ):
+        if len(model.mean) != channels or len(model.std) != channels:
             raise UsageError(
                 f"{model.file}: color {model.color!r} needs {channels} values of mean and of std"
             )
+        if not all(model.std):
+            raise UsageError(f"{model.file}: std must not be 0")
         if Path(model.file).is_absolute() or ".." in Path(model.file).parts:
             raise UsageError(f"{model.file}: a model file must lie inside the bundle")
     recognition = manifest.recognition
@@ -276,12 +290,13 @@ def _check(manifest: Manifest) -> None:
         raise UsageError("recognition.charset must be a list of non-empty strings")
     if not recognition.widths or list(recognition.widths) != sorted(set(recognition.widths)):
         raise UsageError("recognition.widths must be a non-empty ascending list")
-    if recognition.output not in ("probabilities", "decision"):
-        raise UsageError(f"recognition.output is {recognition.output!r}, not 'probabilities' or 'decision'")
-    if manifest.detection.limit_side not in ("longest", "shortest"):
-        raise UsageError(
-            f"detection.limit_side is {manifest.detection.limit_side!r}, not 'longest' or 'shortest'"
-        )
+    detection, direction = manifest.detection, manifest.direction
+    sizes = (detection.limit, detection.multiple, direction.height, direction.width, recognition.height)
+    if min(*sizes, *recognition.widths) < 1:
+        raise UsageError("limit, multiple, height, width and widths must be at least 1")
+    thresholds = (detection.threshold, detection.box_threshold, direction.threshold)
+    if not all(0 <= value <= 1 for value in thresholds):
+        raise UsageError("thresholds must be from 0 to 1")
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:

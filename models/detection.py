@@ -64,12 +64,17 @@ class Detector:
         return tuple(Line(polygon, score) for polygon, score in regions)
 
 
+MAX_SIDE = 4096
+"""Raising the shortest side makes no image longer than this: a line of pixels would become gigabytes."""
+
+
 def input_size(width: int, height: int, spec: DetectionSpec) -> tuple[int, int]:
     """Width and height at which an image enters the detector: bounded, then rounded to `spec.multiple`."""
     if spec.limit_side == "longest":
         scale = min(1.0, spec.limit / max(width, height))
     else:
         scale = max(1.0, spec.limit / min(width, height))
+        scale = min(scale, max(1.0, MAX_SIDE / max(width, height)))
     return _rounded(width * scale, spec.multiple), _rounded(height * scale, spec.multiple)
 
 
@@ -100,10 +105,10 @@ def find_regions(
     to_page = np.array([width / probability.shape[1], height / probability.shape[0]], np.float32)
     bounds = np.array([width, height], np.float32)
     regions = []
-    for contour in contours[: spec.max_candidates]:
-        rectangle = cv2.minAreaRect(contour)
-        if min(rectangle[1]) < spec.min_side:
-            continue
+    rectangles = [
+        rectangle for rectangle in map(cv2.minAreaRect, contours) if min(rectangle[1]) >= spec.min_side
+    ]
+    for rectangle in rectangles[: spec.max_candidates]:
         score = mean_inside(probability, cv2.boxPoints(rectangle))
         if score < spec.box_threshold:
             continue

@@ -24,7 +24,8 @@ class Recognizer:
     """Fills the lines' texts and confidences, and drops their crops.
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch:
-    so a page reads the same alone and among others, and the engine sees few shapes.
+    so a page reads the same alone and among others, and the engine sees a
+    bounded number of shapes.
 
     Args:
         spec: height, widths, charset.

@@ -85,7 +85,14 @@ def test_built_in_bundles_have_manifests_that_parse() -> None:
         pytest.param({"surprise": 1}, "unknown key 'surprise'", id="unknown key"),
         pytest.param({"detection__surprise": 1}, "unknown key 'surprise'", id="unknown key of a model"),
         pytest.param({"detection": None}, "not a bundle's manifest", id="a model that is null"),
-        pytest.param({"detection__color": "cmyk"}, "color 'cmyk'", id="unknown colours"),
+        pytest.param({"detection__color": "cmyk"}, "color is 'cmyk'", id="unknown colours"),
+        pytest.param({"detection__unclip_ratio": "1.5"}, "unclip_ratio is '1.5'", id="a number as text"),
+        pytest.param({"detection__multiple": 0}, "at least 1", id="a multiple of nothing"),
+        pytest.param({"detection__threshold": 1.5}, "from 0 to 1", id="a probability over 1"),
+        pytest.param({"detection__std": [0]}, "std must not be 0", id="division by nothing"),
+        pytest.param({"recognition__height": 48.5}, "height is 48.5", id="half a pixel"),
+        pytest.param({"recognition__widths": [0, 32]}, "at least 1", id="no width"),
+        pytest.param({"recognition__widths": ["32"]}, "widths is", id="a width as text"),
         pytest.param(
             {"detection__mean": [0.5, 0.5]}, "needs 1 values of mean", id="mean of too many channels"
         ),

@@ -24,6 +24,8 @@ SPEC = DetectionSpec("d.onnx", "", "bgr", (0.5,) * 3, (0.5,) * 3)
         pytest.param(368, 736, ("shortest", 736), (736, 1472), id="shortest enlarges"),
         pytest.param(2000, 1000, ("shortest", 736), (1984, 992), id="shortest never shrinks"),
         pytest.param(1, 1, ("longest", 960), (32, 32), id="one pixel"),
+        pytest.param(30000, 1, ("shortest", 736), (30016, 32), id="a line of pixels is not enlarged"),
+        pytest.param(1000, 10, ("shortest", 736), (4096, 32), id="a strip is enlarged within bounds"),
         pytest.param(30000, 1, ("longest", 960), (960, 32), id="a line of pixels"),
     ],
 )
@@ -98,6 +100,13 @@ def test_regions_become_polygons_on_the_page() -> None:
 )
 def test_what_is_kept(probability: np.ndarray, count: int) -> None:
     assert len(find_regions(probability, SPEC, 320, 160)) == count
+
+
+def test_specks_do_not_use_up_the_candidates() -> None:
+    specks = drawn(
+        (10, 10, 110, 30), *((x, y, x + 1, y + 1) for x in range(0, 320, 4) for y in range(60, 160, 4))
+    )
+    assert len(find_regions(specks, SPEC, 320, 160)) == 1
 
 
 def test_no_more_candidates_than_asked_for() -> None:
