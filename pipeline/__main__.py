@@ -123,6 +123,7 @@ def _interruptible(job: Job) -> Iterator[None]:
 
     def interrupt(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        job.interrupted.set()
         if job.workers is not None:
             job.workers.stop()
         raise KeyboardInterrupt

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
@@ -46,6 +47,7 @@ class Job:
         run_id: the run's name.
         files: the number of files of each wave that is to be done.
         workers: processes for a local run; None: the driver's own process, or a cluster, does the work.
+        interrupted: set when the run shall end.
     """
 
     options: JobOptions
@@ -53,6 +55,17 @@ class Job:
     run_id: str
     files: Mapping[int, int]
     workers: Workers | None
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Ends the run if it was interrupted.
+
+        Raises:
+            KeyboardInterrupt: it was. Raised by the signal's handler too, but what that interrupts may be code
+                that lets no exception through, such as a finaliser.
+        """
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
 
     @property
     def facts(self) -> dict[str, str]:
@@ -121,15 +134,18 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
         name: what the names of its data files begin with.
 
     Raises:
+        KeyboardInterrupt: the run shall end.
         WorkerDiedError: a worker process is gone.
         Exception: whatever Beam raises.
     """
+    job.check()
     workers = job.workers
     if workers is not None:
         workers.start()
     try:
         return Counts.of(_run_pipeline(job, manifest, name))
     except Exception as error:
+        job.check()
         died = workers is not None and not workers.alive()
         if workers is not None:
             workers.stop()

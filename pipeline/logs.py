@@ -6,6 +6,7 @@ Importing this module does it: worker processes begin with imports, and Beam spe
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 
 # What goes wrong comes up in the main thread too, as an exception that is told in one line; when a worker is
@@ -16,3 +17,5 @@ threading.excepthook = lambda failed: logging.debug("in thread %s: %r", failed.t
 # google-cloud-storage is installed without it, and that RunInference cannot measure a model's memory.
 _IDLE = ("apitools not found", "Resource module is not available")
 logging.getLogger().addFilter(lambda record: not str(record.msg).startswith(_IDLE))
+# Ctrl-C may arrive where Python lets no exception through and prints it instead; `Job.check` sees to it.
+sys.unraisablehook = lambda lost: logging.debug("ignored in %s: %r", lost.object, lost.exc_value)

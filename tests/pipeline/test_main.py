@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,21 @@ def test_interrupted_run_says_how_to_resume_and_does(
     assert job("--wave_size", "4") == DONE
     assert len(rows(folder / "out")) == 6
     assert len(rows(folder / "out", "errors")) == 1
+
+
+def test_interrupt_that_was_swallowed_still_ends_the_run(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = driver._run_pipeline
+
+    def swallowing(job: driver.Job, manifest: str, name: str) -> Any:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        return run(job, manifest, name)
+
+    monkeypatch.setattr(driver, "_run_pipeline", swallowing)
+    assert job("--wave_size", "4") == INTERRUPTED
+    assert [marker["wave"] for marker in markers(folder / "out")] == [0]
 
 
 def test_file_that_kills_workers_becomes_an_error_row_and_costs_no_other(
