@@ -61,8 +61,8 @@ class Job:
         """Ends the run if it was interrupted.
 
         Raises:
-            KeyboardInterrupt: it was. Raised by the signal's handler too, but what that interrupts may be code
-                that lets no exception through, such as a finaliser.
+            KeyboardInterrupt: it was. The signal's handler raises it too, but may do so inside code that lets
+                no exception through, such as a finaliser.
         """
         if self.interrupted.is_set():
             raise KeyboardInterrupt
@@ -87,9 +87,8 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
         UsageError: another run has taken over the output.
     """
     if job.files:
-        importlib.import_module(
-            "pipeline.graph"
-        )  # and Beam, while the process to fork workers from does so too
+        # Beam is imported here while the process that workers are forked from imports it too.
+        importlib.import_module("pipeline.graph")
     for wave in sorted(job.files):
         lock.check()
         start = time.monotonic()
