@@ -19,6 +19,8 @@ from pipeline.__main__ import DONE, INTERRUPTED, main
 from pipeline.workers import Workers
 from tests.builders import write_pages
 
+PAGES = 30
+
 
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
@@ -89,8 +91,8 @@ def test_workers_end_with_a_killed_driver() -> None:
 
 @pytest.fixture
 def command(tmp_path: Path, bundle: str) -> Callable[[str, int, int], list[str]]:
-    """The job's command line: output, workers, files in a wave; over sixty pages."""
-    write_pages(tmp_path / "in", 60)
+    """The job's command line: output, workers, files in a wave."""
+    write_pages(tmp_path / "in", PAGES)
     (tmp_path / "in" / "broken.png").write_text("not an image")
 
     def command(output: str, workers: int, wave_size: int) -> list[str]:
@@ -124,7 +126,7 @@ def wait_for_marker(job: subprocess.Popen[str], output: Path) -> None:
 def test_a_killed_worker_costs_no_row(command: Callable[[str, int, int], list[str]], tmp_path: Path) -> None:
     assert main(command("alone", 1, 100)[3:]) == DONE
     expected = rows(tmp_path / "alone")
-    assert len(expected) == 61
+    assert len(expected) == PAGES + 1
 
     job = subprocess.Popen(command("pair", 2, 10), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_marker(job, tmp_path / "pair")
@@ -134,7 +136,7 @@ def test_a_killed_worker_costs_no_row(command: Callable[[str, int, int], list[st
         os.kill(worker, signal.SIGKILL)
     output, said = job.communicate()
     assert job.returncode == DONE, said
-    assert "Read 60 pages" in output
+    assert f"Read {PAGES} pages" in output
     assert "Traceback" not in said
     assert rows(tmp_path / "pair") == expected
     assert not list((tmp_path / "pair").rglob("beam-temp*"))
@@ -163,7 +165,7 @@ def test_file_that_brings_workers_down_becomes_an_error_row(
     job = subprocess.run(command("out", 2, 100), capture_output=True, text=True, env=environment)
     assert job.returncode == DONE, job.stderr
     found = rows(tmp_path / "out")
-    assert len(found) == 62
+    assert len(found) == PAGES + 2
     assert [row["kind"] for row in found if row["uri"].endswith("deadly.png")] == ["crashed"]
     assert "Traceback" not in job.stderr
 
@@ -189,4 +191,4 @@ def test_interrupted_job_stops_cleanly_says_how_to_resume_and_does(
     wait_until(lambda: not any(map(alive, processes)))
     again = subprocess.run(command("out", 2, 5), capture_output=True, text=True)
     assert again.returncode == DONE, again.stderr
-    assert len(rows(tmp_path / "out")) == 61
+    assert len(rows(tmp_path / "out")) == PAGES + 1
