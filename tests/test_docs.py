@@ -42,7 +42,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("query", blocks("sql duckdb"))
 def test_queries_run_and_find_something(query: str, output: Path) -> None:
-    found = duckdb.sql(query.replace("OUT/", f"{output}/").replace("'%total%'", "'%'"))
+    found = duckdb.execute(query.replace("OUT/", f"{output}/").replace("'%total%'", "'%'"))
     assert found.fetchall()
 
 

@@ -128,7 +128,7 @@ def _tar_members(
     # GzipFile, not tarfile's own: that one takes a cut-off stream for its end.
     stream = gzip.GzipFile(fileobj=file) if compressed else file
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
-        while (header := archive.next()) is not None:
+        for header in archive:  # not next(), which on Python 3.10 fails where there are no members
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: a gigabyte for a million members.
             if header.offset_data + header.size > longest and compressed:
                 raise InputError(
