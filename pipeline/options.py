@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 from models.reader import ReadOptions
 from models.records import UsageError
+from transforms import storage
+from transforms.storage import local
 
 LOCAL_WAVE = 2000
 
@@ -90,6 +92,8 @@ def parse(argv: Sequence[str]) -> JobOptions:
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
     job = _values_of(known, _DEFAULT)
+    if storage.is_local(known.output):
+        job["output"] = local.path_of(known.output)  # Beam's files know no file://
     return replace(_DEFAULT, inputs=tuple(known.input), read=read, beam=tuple(rest), **job)
 
 

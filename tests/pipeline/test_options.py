@@ -29,6 +29,8 @@ def changed(options: JobOptions) -> dict[str, object]:
     [
         ("", {}),
         ("--input b c", {"inputs": ("a", "b", "c")}),
+        ("--output file:///tmp/a%20b", {"output": "/tmp/a b"}),
+        ("--output gs://b/out", {"output": "gs://b/out"}),
         ("--bundle tiny", {"bundle": "tiny"}),
         ("--workers 7", {"workers": 7}),
         ("--wave_size 10", {"wave_size": 10}),
