@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _labels(mark)
     mark.add_argument("out", type=Path, help="label file to write, in the folder of the one that is read")
     mark.add_argument("--teacher", type=Path, required=True, help="bundle whose detector looks")
+    relabel.add_argument(
+        "--reach", type=float, default=0.4, help="leave out lines that differ by more; 0: all that differ"
+    )
     preview = verbs.add_parser("preview", help="draw a contact sheet of a shard")
     preview.add_argument("shard", type=Path)
     preview.add_argument("out", type=Path, help="PNG file")
@@ -130,7 +133,9 @@ def _relabel(args: argparse.Namespace) -> int:
     from training.data.teacher import Teacher
 
     teacher = Teacher(args.teacher)
-    counts = relabel_shard(args.shard, teacher.read, trust_label_case=args.trust_case, progress=tqdm)
+    counts = relabel_shard(
+        args.shard, teacher.read, trust_label_case=args.trust_case, reach=args.reach, progress=tqdm
+    )
     print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
     return 0
 

@@ -95,6 +95,7 @@ def relabel_shard(
     read: Callable[[NDArray[np.uint8]], Reading],
     *,
     trust_label_case: bool = False,
+    reach: float = 0.4,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Counter[str]:
     """Reads every crop of a shard, adds the fields of `relabel` to its labels and counts what came out."""
@@ -106,7 +107,7 @@ def relabel_shard(
         border = label.get("border", 0)
         image = shard.image(i)
         reading = read(image[border : image.shape[0] - border, border : image.shape[1] - border])
-        fields = relabel(label["text"], reading, trust_label_case=trust_label_case)
+        fields = relabel(label["text"], reading, trust_label_case=trust_label_case, reach=reach)
         counts[
             "agrees" if not fields["disagreement"] else "aligned" if "cased" in fields else "left out"
         ] += 1
