@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.engines import ENVIRONMENTS, PEERS, install
-from benchmarks.report import draw_chart, summarize, table, write_json
+from benchmarks.report import OURS, draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
@@ -30,13 +30,13 @@ Engines = dict[str, tuple[float, Callable[[Setting], Result]]]
 def main() -> None:
     """Installs the peers, runs the rounds, and prints and writes what came of them."""
     args = _parser().parse_args()
-    engines = _engines(args.bundle, args.peers)
+    engines = _engines(args.bundles, args.peers)
     originals = find_images(args.images)[: args.limit]
     if not originals:
         sys.exit(f"benchmarks: no JPEG or PNG file that can be read in {args.images}")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         setting = Setting(_copies(originals, Path(scratch)), Path(scratch), args.cores)
-        results, bare = _measure(engines, args.bundle, setting, args.rounds)
+        results, bare = _measure(engines, args.bundles[0], setting, args.rounds)
     labels = _labels(args.labels, args.images, [path.name for path in originals])
     ours = next(iter(results.values()))
     rows = [
@@ -74,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=Path, default=Path("samples"), help="folder of JPEG and PNG files (%(default)s)"
     )
     parser.add_argument("--labels", type=Path, help="PPOCRLabel's file (default: Label.txt beside or above)")
-    parser.add_argument("--bundle", default="ppocrv6-small", help="ours (%(default)s)")
+    parser.add_argument(
+        "--bundles",
+        nargs="+",
+        default=["ppocrv6-small"],
+        metavar="BUNDLE",
+        help="ours; ratios and the limit are those of the first (ppocrv6-small)",
+    )
     names = [peer.name for peer in PEERS]
     parser.add_argument(
         "--peers", nargs="*", default=names, choices=names, metavar="PEER", help=", ".join(names)
@@ -88,9 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _engines(bundle: str, peers: list[str]) -> Engines:
-    size = megabytes(load_bundle(bundle))
-    engines: Engines = {f"ppocr-beam, {Path(bundle).name}": (size, functools.partial(run_ours, bundle))}
+def _engines(bundles: list[str], peers: list[str]) -> Engines:
+    engines: Engines = {
+        f"{OURS}, {Path(bundle).name}": (megabytes(load_bundle(bundle)), functools.partial(run_ours, bundle))
+        for bundle in bundles
+    }
     for peer in PEERS:
         if peer.name in peers and (python := install(peer)):
             engines[peer.title] = (peer.megabytes, functools.partial(run_peer, peer, python))

@@ -22,7 +22,7 @@ THEIRS = [result(1.0), result(1.0), result(2.0)]  # a drifting machine: 2, 4 and
 @pytest.fixture
 def rows() -> list[Row]:
     return [
-        summarize("ours", OURS, OURS, 31.7, Score(0.9, 0.8, 0.95, 0.99)),
+        summarize("ppocr-beam, a", OURS, OURS, 31.7, Score(0.9, 0.8, 0.95, 0.99)),
         summarize("theirs", THEIRS, OURS, 6.2, None),
     ]
 
@@ -43,7 +43,7 @@ def test_table_has_a_row_an_engine_and_the_limit(rows: list[Row]) -> None:
     printed = table(rows, bare=[4.0, 4.0, 1.0]).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed]
     assert cells[2] == [
-        "ours",
+        "ppocr-beam, a",
         "3.00 (2.00 to 4.00)",
         "1.00 x",
         "1.0",
