@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
+import threading
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -11,6 +14,9 @@ from apache_beam.transforms import environments
 
 from pipeline.options import JobOptions
 from pipeline.workers import URN, Workers
+
+WATCH_S = 1.0
+"""Seconds between looks at whether a pipeline that has lost a worker has noticed."""
 
 _pools: dict[bytes, Workers] = {}
 
@@ -42,12 +48,25 @@ class _Connection(GrpcWorkerHandler):
     def __init__(self, payload: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)
         self._pool = _pools[payload]
+        self._stopped = threading.Event()
 
     def start_worker(self) -> None:
-        self._pool.connect(self.control_address, self.worker_id)
+        process = self._pool.connect(self.control_address, self.worker_id)
+        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
     def stop_worker(self) -> None:
-        """Nothing to do: the worker has seen its connection close and waits for the next pipeline."""
+        """The worker itself has seen its connection close and waits for the next pipeline."""
+        self._stopped.set()
+
+    def _watch(self, process: BaseProcess) -> None:
+        """Fails what Beam waits for when the worker is gone.
+
+        Beam sees a connection that breaks, but waits for ever for a worker killed before it has connected.
+        """
+        while not self._stopped.is_set():
+            if multiprocessing.connection.wait([process.sentinel], WATCH_S):
+                self.control_conn.abort(RuntimeError("a worker process is gone"))
+                self._stopped.wait(WATCH_S)
 
 
 def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOptions:

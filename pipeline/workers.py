@@ -79,11 +79,12 @@ class Workers:
         """Whether all of them live."""
         return all(worker.process.is_alive() for worker in self._workers)
 
-    def connect(self, control_address: str, worker_id: str) -> None:
-        """Has the next worker connect to a pipeline's control service."""
+    def connect(self, control_address: str, worker_id: str) -> BaseProcess:
+        """Has the next worker connect to a pipeline's control service; returns the worker's process."""
         worker = self._workers[self._next % len(self._workers)]
         self._next += 1
         worker.pipe.send((control_address, worker_id))
+        return worker.process
 
     def tallies(self) -> list[progress.Tally]:
         """The tallies of all workers there ever were."""

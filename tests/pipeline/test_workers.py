@@ -192,3 +192,21 @@ def test_interrupted_job_stops_cleanly_says_how_to_resume_and_does(
     again = subprocess.run(command("out", 2, 5), capture_output=True, text=True)
     assert again.returncode == DONE, again.stderr
     assert len(rows(tmp_path / "out")) == PAGES + 1
+
+
+def test_a_worker_killed_before_it_connects_fails_the_pipeline(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import apache_beam as beam
+
+    from pipeline import runner
+
+    def killed(pipe: Any, message: Any) -> None:
+        for pid in workers.pids():
+            os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr("multiprocessing.connection.Connection.send", killed)
+    pipeline = beam.Pipeline(runner=runner.local_runner(workers))
+    _ = pipeline | beam.Create([1])
+    with pytest.raises(RuntimeError, match="a worker process is gone"):
+        pipeline.run()
