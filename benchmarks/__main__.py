@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.engines import ENVIRONMENTS, PEERS, install
+from benchmarks.engines import ENVIRONMENTS, PEERS, install, install_job
 from benchmarks.report import OURS, draw_chart, summarize, table, write_json
 from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
 from models.bundle import load_bundle
@@ -95,10 +95,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _engines(bundles: list[str], peers: list[str]) -> Engines:
-    engines: Engines = {
-        f"{OURS}, {Path(bundle).name}": (megabytes(load_bundle(bundle)), functools.partial(run_ours, bundle))
-        for bundle in bundles
-    }
+    job = install_job()
+    if job is None:
+        sys.exit("benchmarks: this project cannot be installed")
+    engines: Engines = {}
+    for bundle in bundles:
+        size = megabytes(load_bundle(bundle))
+        engines[f"{OURS}, {Path(bundle).name}"] = (size, functools.partial(run_ours, bundle, job))
     for peer in PEERS:
         if peer.name in peers and (python := install(peer)):
             engines[peer.title] = (peer.megabytes, functools.partial(run_peer, peer, python))

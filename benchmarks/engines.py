@@ -61,25 +61,34 @@ def install(peer: Peer) -> Path | None:
     """
     if not peer.requirements:
         return Path(sys.executable) if shutil.which(peer.name) else None
-    folder = peer.environment
-    python = folder / "bin" / "python"
-    done = folder / ".installed"
-    if done.is_file() and done.read_text() == "\n".join(peer.requirements):
-        return python
-    print(f"Installing {peer.title} into {folder} ...", file=sys.stderr)
+    ENVIRONMENTS.mkdir(exist_ok=True)
     # opencv-python draws windows and needs a display's libraries; its headless twin is the same without them.
     overrides = ENVIRONMENTS / "overrides.txt"
-    ENVIRONMENTS.mkdir(exist_ok=True)
     overrides.write_text("opencv-python ; python_version < '0'\n")
+    return _environment(peer.title, peer.environment, ["--overrides", str(overrides), *peer.requirements])
+
+
+def install_job() -> Path | None:
+    """Makes an environment for our job as a user has it, once: where torch is installed, Beam imports it."""
+    arguments = ["--constraint", "constraints.txt", "--editable", ".[ppocrv6]"]
+    return _environment("this project", ENVIRONMENTS / "ppocr-beam", arguments)
+
+
+def _environment(title: str, folder: Path, arguments: list[str]) -> Path | None:
+    """The Python of an environment with what the arguments of `pip install` say; None where that failed."""
+    python = folder / "bin" / "python"
+    done = folder / ".installed"
+    if done.is_file() and done.read_text() == "\n".join(arguments):
+        return python
+    print(f"Installing {title} into {folder} ...", file=sys.stderr)
     uv = [sys.executable, "-m", "uv"]
-    place = ["--python", str(python), "--overrides", str(overrides)]
     commands = [
         [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [*uv, "pip", "install", "--quiet", *place, *peer.requirements],
+        [*uv, "pip", "install", "--quiet", "--python", str(python), *arguments],
     ]
     for command in commands:
         if subprocess.run(command, check=False).returncode:
-            print(f"{peer.title}: cannot be installed here, left out", file=sys.stderr)
+            print(f"{title}: cannot be installed here, left out", file=sys.stderr)
             return None
-    done.write_text("\n".join(peer.requirements))
+    done.write_text("\n".join(arguments))
     return python

@@ -73,26 +73,33 @@ def run_peer(peer: Peer, python: Path, setting: Setting) -> Result:
     return Result(count / seconds, done.seconds - seconds, count / done.seconds, done.peak_bytes, texts)
 
 
-def run_ours(bundle: str, setting: Setting) -> Result:
+def run_ours(bundle: str, python: Path, setting: Setting) -> Result:
     """The whole job.
 
     A job over a few images, one a worker, costs start-up and those; what one over all costs more is the rate.
+
+    Raises:
+        RuntimeError: the job failed, or start-up is nearly all of it.
     """
     few = list(setting.images[: setting.cores])
-    short = run(_job(bundle, few, setting), setting.cores)
-    done = run(_job(bundle, list(setting.images), setting), setting.cores)
+    short = run(_job(bundle, python, few, setting), setting.cores)
+    done = run(_job(bundle, python, list(setting.images), setting), setting.cores)
+    if done.seconds < 1.2 * short.seconds:
+        raise RuntimeError(
+            "the images are too few or too small to tell their time from start-up's; give more"
+        )
     count = len(setting.images)
     rate = (count - len(few)) / (done.seconds - short.seconds)
     texts = dict(read_rows(setting.scratch / "ours"))
     return Result(rate, done.seconds - count / rate, count / done.seconds, done.peak_bytes, texts)
 
 
-def _job(bundle: str, images: list[Path], setting: Setting) -> list[str]:
+def _job(bundle: str, python: Path, images: list[Path], setting: Setting) -> list[str]:
     output = setting.scratch / "ours"
     shutil.rmtree(output, ignore_errors=True)
     listing = setting.listing("ours", images)
     options = ["--workers", str(setting.cores), "--bundle", bundle]
-    return [sys.executable, "-m", "pipeline", "--input", str(listing), "--output", str(output), *options]
+    return [str(python), "-m", "pipeline", "--input", str(listing), "--output", str(output), *options]
 
 
 def read_rows(output: Path) -> Iterator[tuple[str, list[Text]]]:
