@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from models.bundle import load_bundle
+from models.records import UsageError
+from training.__main__ import main
+from training.bundle import CARD, MODELS, About, Limits, make_bundle, override, read_specimens, size
+from training.checkpoint import load_network, save_checkpoint
+from training.export import write_model
+from training.graph import load_trained, to_onnx
+from training.int8 import store_int8
+from training.networks import build_network
+from training.specimen import TEXTS, specimen
+
+ANY = Limits(least_words=0.0)
+CHARSET = "=0123456789 abcdefgh"
+NETWORKS = {
+    "detection": ("db", {"backbone": "slim", "widths": [8, 8, 8, 8], "inner": 16, "head": "shuffle"}, {}),
+    "direction": ("direction", {"backbone": "slim", "channels": 1}, {"height": 32, "color": "gray"}),
+    "recognition": ("line_net", {"classes": 20, "widths": [4, 4, 8, 8], "neck": 8}, {"charset": CHARSET}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Untrained models, exported; they read nonsense, which is enough to put them together."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    paths = {}
+    for task, (name, options, data) in NETWORKS.items():
+        config = {"task": task, "network": {"name": name, "options": options}, "data": data}
+        state = {"step": 5, "scores": {"ned": 0.25}, "config": config, "charset": CHARSET[1:]}
+        state["network"] = {"name": name, "options": options}
+        weights = build_network(name, options).state_dict()
+        checkpoint = folder / f"{task}.safetensors"
+        save_checkpoint(checkpoint, {f"net.{key}": value for key, value in weights.items()}, state)
+        paths[task] = folder / f"{task}.onnx"
+        write_model(store_int8(to_onnx(load_trained(checkpoint))), paths[task])
+    return paths
+
+
+def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path) -> None:
+    overrides = {"detection.unclip_ratio": 0.9, "recognition.margin": 0.05}
+    figures = {"receipts": {"images": 3, "words": 0.5, "detection": 0.75}}
+    about = About("tiny", languages=("en",))
+    bundle = make_bundle(models, about, tmp_path / "tiny", overrides=overrides, figures=figures, limits=ANY)
+    manifest = load_bundle(tmp_path / "tiny").manifest
+    assert manifest == bundle.manifest
+    assert manifest.detection.unclip_ratio == 0.9
+    assert (manifest.recognition.margin, manifest.recognition.output) == (0.05, "decision")
+    assert "".join(manifest.recognition.charset) == CHARSET[1:]
+    assert {path.name for path in (tmp_path / "tiny").iterdir()} == {
+        "manifest.json", CARD, *(f"{name}.onnx" for name in MODELS)
+    }  # fmt: skip
+    card = (tmp_path / "tiny" / CARD).read_text("utf-8")
+    for said in ("Model card: tiny", "ICDAR SROIE 2019", "| receipts | 3 | 0.500 | - | 0.750 |", "5 steps"):
+        assert said in card
+    assert 0.0 <= read_specimens(bundle, pages=1) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        pytest.param(Limits(max_bytes=1000, least_words=0), "more than 1,000", id="too large"),
+        pytest.param(Limits(), "word F1 of 0.00, under 0.50", id="reads nothing"),
+    ],
+)
+def test_refused_bundle_leaves_nothing(
+    models: dict[str, Path], limits: Limits, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_bundle(models, About("tiny"), tmp_path / "tiny", limits=limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_in_each_others_place_are_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    swapped = {**models, "direction": models["recognition"]}
+    with pytest.raises(UsageError, match=r"recognition\.onnx is a recognition model, given as the direction"):
+        make_bundle(swapped, About("tiny"), tmp_path / "tiny", limits=ANY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_in_use_is_left_alone(models: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        make_bundle(models, About("tiny"), tmp_path, limits=ANY)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["detection.unclip", "detector.limit", "recognition.charset", "limit"])
+def test_override_that_means_nothing_is_refused(models: dict[str, Path], name: str) -> None:
+    spec = load_trained(models["detection"].with_suffix(".safetensors")).spec
+    with pytest.raises(UsageError, match=f"{name}: a bundle has no such value"):
+        override({"detection": spec}, {name: 1})
+
+
+def test_tampered_bundle_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    bundle = make_bundle(models, About("tiny"), tmp_path / "tiny", limits=ANY)
+    before = size(bundle)
+    with (tmp_path / "tiny" / "recognition.onnx").open("r+b") as file:
+        file.seek(-100, 2)
+        file.write(b"\x00")
+    assert size(bundle) == before
+    with pytest.raises(UsageError, match=r"recognition\.onnx is not the file that the manifest names"):
+        load_bundle(tmp_path / "tiny")
+
+
+def test_command_and_evaluation(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = specimen(0)
+    cv2.imwrite(str(tmp_path / "page.png"), page.image)
+    labels = [{"transcription": line.text, "points": line.polygon.tolist()} for line in page.lines]
+    (tmp_path / "Label.txt").write_text(f"page.png\t{json.dumps(labels)}\n", "utf-8")
+    output = str(tmp_path / "tiny")
+    asked = ["bundle", "--name", "tiny", "--output", output, "--least_words", "0"]
+    for flag, name in (
+        ("--detector", "detection"),
+        ("--direction", "direction"),
+        ("--recognizer", "recognition"),
+    ):
+        asked += [flag, str(models[name])]
+    assert main(asked) == 0
+    scores = tmp_path / "scores"
+    command = ["evaluate", str(tmp_path / "Label.txt"), "--output", str(scores)]
+    assert main([*command, "--bundle", output]) == 0
+    assert {path.name for path in scores.iterdir()} == {
+        "scores.json", "images.csv", "readings.jsonl", "worst.html"
+    }  # fmt: skip
+    perfect = {
+        "image": "page.png",
+        "lines": [{"poly": each["points"], "text": each["transcription"]} for each in labels],
+    }
+    (tmp_path / "read.jsonl").write_text(json.dumps(perfect), "utf-8")
+    assert main([*command, "--predictions", str(tmp_path / "read.jsonl")]) == 0
+    pages = json.loads((scores / "scores.json").read_text("utf-8"))["pages"]
+    assert (pages["words"], pages["detection"], pages["end_to_end"]) == (1.0, 1.0, 1.0)
+    assert main([*command, "--bundle", output, "--lines"]) == 0
+    assert json.loads((scores / "scores.json").read_text("utf-8"))["lines"]["count"] == len(TEXTS)
+    assert "1-NED" in capsys.readouterr().out
+
+
+def test_networks_of_checkpoints_are_in_evaluation(models: dict[str, Path]) -> None:
+    assert not load_network(models["direction"].with_suffix(".safetensors")).training
