@@ -16,9 +16,9 @@ from transforms.storage.records import (
     Source,
     anonymous,
     bare,
+    call_storage,
     http_error,
     redacted,
-    retry,
     too_large,
 )
 
@@ -114,13 +114,7 @@ class _Sink(io.BytesIO):
 
 
 def _call(uri: str, attempt: Callable[[float], T], deadline_s: float = DEADLINE_S) -> T:
-    def translated(left: float) -> T:
-        try:
-            return attempt(left)
-        except Exception as error:
-            raise _input_error(uri, error) from error
-
-    return retry(translated, deadline_s)
+    return call_storage(uri, attempt, _input_error, deadline_s)
 
 
 def _input_error(uri: str, error: Exception) -> InputError:

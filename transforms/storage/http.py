@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from models.records import InputError
-from transforms.storage.records import DEADLINE_S, Blob, Source, bare, http_error, redacted, retry, too_large
+from transforms.storage.records import (
+    DEADLINE_S,
+    Blob,
+    Source,
+    bare,
+    call_storage,
+    http_error,
+    redacted,
+    too_large,
+)
 
 _POOL = 32
 _REDIRECTS = 5
@@ -106,13 +115,7 @@ def _body(uri: str, answer: Any, max_bytes: int | None, seconds: float) -> bytes
 
 
 def _call(uri: str, attempt: Callable[[float], T], deadline_s: float = DEADLINE_S) -> T:
-    def translated(left: float) -> T:
-        try:
-            return attempt(left)
-        except Exception as error:
-            raise _input_error(uri, error) from error
-
-    return retry(translated, deadline_s)
+    return call_storage(uri, attempt, _input_error, deadline_s)
 
 
 def _input_error(uri: str, error: Exception) -> InputError:

@@ -15,9 +15,9 @@ from transforms.storage.records import (
     Source,
     anonymous,
     bare,
+    call_storage,
     http_error,
     redacted,
-    retry,
     too_large,
 )
 
@@ -86,13 +86,7 @@ def _call(uri: str, attempt: Callable[[Any, str], T], deadline_s: float = DEADLI
     if not key:
         raise InputError("not_a_file", f"{uri}: is a bucket")
 
-    def translated(left: float) -> T:
-        try:
-            return attempt(_store(root), key)
-        except Exception as error:
-            raise _input_error(uri, error) from error
-
-    return retry(translated, deadline_s)
+    return call_storage(uri, lambda left: attempt(_store(root), key), _input_error, deadline_s)
 
 
 def _input_error(uri: str, error: Exception) -> InputError:

@@ -90,6 +90,33 @@ def redacted(text: str) -> str:
     return _SECRET.sub(r"\1…", _USER.sub("", text))
 
 
+def call_storage(
+    uri: str,
+    attempt: Callable[[float], T],
+    translate: Callable[[str, Exception], InputError],
+    deadline_s: float = DEADLINE_S,
+) -> T:
+    """Calls `attempt` as `retry` does, with a client library's errors put into ours.
+
+    Args:
+        uri: what is read or written, for messages.
+        attempt: see `retry`.
+        translate: what an error of the library means.
+        deadline_s: see `retry`.
+
+    Raises:
+        InputError: the last attempt's.
+    """
+
+    def translated(left: float) -> T:
+        try:
+            return attempt(left)
+        except Exception as error:
+            raise translate(uri, error) from error
+
+    return retry(translated, deadline_s)
+
+
 def retry(
     call: Callable[[float], T],
     deadline_s: float,
