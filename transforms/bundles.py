@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import os
+import stat
 import tempfile
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle, load_bundle, parse_manifest
+from models.bundle import MANIFEST, Bundle, file_sha256, load_bundle, parse_manifest
 from models.records import InputError, UsageError
 from transforms import storage
+from transforms.storage import local
 
 
 @functools.lru_cache(maxsize=4)
@@ -24,7 +28,7 @@ def open_bundle(name: str, check: bool = False) -> Bundle:
         UsageError: there is no such bundle, or it is not what its manifest says.
     """
     if storage.is_local(name):
-        return load_bundle(name.removeprefix("file://"), check=check)
+        return load_bundle(local.path_of(name), check=check)
     try:
         return _fetch(name)
     except InputError as error:
@@ -32,13 +36,36 @@ def open_bundle(name: str, check: bool = False) -> Bundle:
 
 
 def _fetch(uri: str) -> Bundle:
-    """Copies a bundle into a folder named after its id; one that is there already is checked and used."""
+    """Copies a bundle into a folder named after its id; of one that is there, what is not as it should be."""
     data = storage.read(storage.join(uri, MANIFEST)).data
-    manifest = parse_manifest(data, uri)
-    folder = Path(tempfile.gettempdir()) / "ppocr-beam-bundles" / hashlib.sha256(data).hexdigest()
-    if not (folder / MANIFEST).exists():
-        models = () if manifest.package else (manifest.detection, manifest.direction, manifest.recognition)
-        for model in models:
+    manifest = parse_manifest(data, storage.redacted(uri))
+    digest = hashlib.sha256(data).hexdigest()
+    folder = _own_folder() / digest
+    models = () if manifest.package else (manifest.detection, manifest.direction, manifest.recognition)
+    for model in models:
+        if not _holds(folder / model.file, model.sha256):
             storage.write_atomic(str(folder / model.file), storage.read(storage.join(uri, model.file)).data)
+    if not _holds(folder / MANIFEST, digest):
         storage.write_atomic(str(folder / MANIFEST), data)
     return load_bundle(folder)
+
+
+def _own_folder() -> Path:
+    """A folder for copies that nobody but this user can have put anything into.
+
+    Raises:
+        UsageError: another user has taken its name.
+    """
+    folder = Path(tempfile.gettempdir()) / f"ppocr-beam-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UsageError(
+            f"{folder} is not a folder of yours alone: remove it, or set TMPDIR to a folder that is"
+        )
+    return folder
+
+
+def _holds(path: Path, digest: str) -> bool:
+    return path.is_file() and file_sha256(path) == digest
