@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import glob
 import hashlib
 import io
@@ -46,6 +45,9 @@ _IMAGE = re.compile(
 _SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
 _log = logging.getLogger(__name__)
 _GLOB = re.compile(r"[*?\[]")
+_OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/\w+\.json)", re.DOTALL)
+_WRITTEN = ("_manifest", "_runs", "_waves", "errors", "pages")
+"""Where the input is itself the output of earlier runs, only these folders in it are left out."""
 
 
 def list_sources(inputs: Sequence[str]) -> Iterator[Source]:
@@ -139,10 +141,10 @@ def _glob_regex(pattern: str) -> str:
 
 def _folder(folder: str) -> Iterator[Source]:
     others: Counter[str] = Counter()
-    is_output = _output_check(folder)
+    is_output = _output_check()
     for source in storage.list_files(folder):
         below = _below(folder, source.uri)
-        if any(part.startswith(".") for part in below.split("/")) or is_output(posixpath.dirname(below)):
+        if is_output(below) or any(part.startswith(".") for part in below.split("/")):
             continue
         if _is_wanted(source):
             yield source
@@ -161,16 +163,26 @@ def _below(folder: str, uri: str) -> str:
     return uri[len(folder) :]
 
 
-def _output_check(root: str) -> Callable[[str], bool]:
-    """Returns a check whether a folder below `root` is, or is in, what an earlier run of this job wrote."""
+def _output_check() -> Callable[[str], bool]:
+    """Returns a check whether a file lies in what earlier runs of this job wrote.
 
-    @functools.cache
+    It has to be asked about all files below a folder, in the order of their names: an output shows itself by
+    the files in `_manifest/`, whose names come before all others that a run writes. Asking the storage about
+    each folder would take hours where there are millions.
+    """
+    outputs: set[str] = set()
+
     def is_output(below: str) -> bool:
-        if not below or not storage.is_local(root):
-            return False
-        return os.path.isdir(os.path.join(root, below, "_waves")) or is_output(os.path.dirname(below))
+        if match := _OUTPUT.fullmatch(below):
+            outputs.update([match[1]] if match[1] else _WRITTEN)
+        return bool(outputs) and any(folder in outputs for folder in _parents(below))
 
     return is_output
+
+
+def _parents(below: str) -> Iterator[str]:
+    while below := posixpath.dirname(below):
+        yield below
 
 
 def _file(uri: str) -> Iterator[Source]:

@@ -62,6 +62,12 @@ class TestFilesAndFolders:
         touch("a.jpg", "out/_waves/0.json", "out/pages/0.parquet", "out/overlay.png", "other/pages/1.parquet")
         assert uris(".") == ["a.jpg", "other/pages/1.parquet"]
 
+    def test_an_input_that_is_also_the_output_is_read_again_without_the_rows(self, here: Path) -> None:
+        touch(
+            "s/_waves/lock.json", "s/pages/wave-00000-of-1.parquet", "s/a.jpg", "s/b.jpg", "s/q/pages/c.jpg"
+        )
+        assert uris("s") == ["s/a.jpg", "s/b.jpg", "s/q/pages/c.jpg"]
+
     def test_a_hidden_folder_that_is_named_is_read(self, here: Path) -> None:
         touch(".cache/a.jpg")
         assert uris(".cache") == [".cache/a.jpg"]
@@ -246,6 +252,15 @@ class TestRemote:
     )
     def test_files_folders_and_globs(self, root: str, name: str, expected: list[str]) -> None:
         assert uris(f"{root}/{name}") == [f"{root}/{name}" for name in expected]
+
+    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket"])
+    def test_outputs_of_the_job_are_no_inputs(self, root: str, bucket: FakeCloud) -> None:
+        written = ["_manifest/00000.parquet", "_waves/00000.json", "errors/e.parquet", "pages/p.parquet"]
+        others = ["x/pages/o.parquet", "x/_manifest/list.parquet", "x/outer.jpg"]
+        bucket.files.update(dict.fromkeys([*others, *(f"x/out/{name}" for name in written)], b"x"))
+        names = ["x/_manifest/list.parquet", "x/a.jpg", "x/b #1.png", "x/outer.jpg", "x/pages/o.parquet"]
+        assert uris(f"{root}/x") == [f"{root}/{name}" for name in [*names, "x/y/c.pdf"]]
+        assert uris(f"{root}/x/out/pages/p.parquet") == [f"{root}/x/out/pages/p.parquet"]
 
     def test_knows_size_and_version(self) -> None:
         assert list(list_sources(["gs://bucket/x"]))[0] == storage.stat("gs://bucket/x/a.jpg")
