@@ -14,7 +14,7 @@ from models.geometry import fit_height, turn
 from models.records import Line, Page
 from models.session import Normalizer, Session
 
-DirectionMode = Literal["all", "sample", "off"]
+Mode = Literal["all", "sample"]
 SAMPLE = 5
 """Lines of a page that are asked first in `sample` mode: the longest ones, where the classifier is surest."""
 BATCH = 16
@@ -27,11 +27,10 @@ class DirectionClassifier:
         spec: how pixels enter the model, and from which probability a line is turned.
         session: the model.
         mode: `all` asks every line. `sample` asks a few of a page's longest lines, and the rest only where
-            one of those is upside down or unsure; where none is, the rest is taken to be upright. `off` asks
-            none.
+            one of those is upside down or unsure; where none is, the rest is taken to be upright.
     """
 
-    def __init__(self, spec: DirectionSpec, session: Session, mode: DirectionMode = "sample") -> None:
+    def __init__(self, spec: DirectionSpec, session: Session, mode: Mode = "sample") -> None:
         self.spec = spec
         self.mode = mode
         self._session = session
@@ -43,8 +42,6 @@ class DirectionClassifier:
         Raises:
             ValueError: a line has no crop.
         """
-        if self.mode == "off":
-            return list(pages)
         first = [self._longest(page) if self.mode == "sample" else range(len(page.lines)) for page in pages]
         pages = self._turn(pages, first)
         if self.mode == "sample":

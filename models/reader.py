@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from models.bundle import Bundle, DetectionSpec
 from models.decoding import Limits, decode
 from models.detection import Detector
-from models.direction import DirectionClassifier, DirectionMode
+from models.direction import DirectionClassifier
 from models.geometry import rectify
 from models.reading_order import reading_order
 from models.recognition import Recognizer
@@ -22,7 +22,8 @@ class ReadOptions:
     """Everything besides the bundle that changes what is read.
 
     Attributes:
-        direction: which lines are asked whether they are upside down, see `DirectionClassifier`.
+        direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
+            and its model is not loaded.
         min_confidence: lines read with less are dropped; by default half, as the references do.
         review_threshold: a line needs review where it or one of its characters was read with less.
         chars: whether to give each character's confidence and extent.
@@ -33,7 +34,7 @@ class ReadOptions:
         limits: of decoding.
     """
 
-    direction: DirectionMode = "sample"
+    direction: Literal["all", "sample", "off"] = "sample"
     min_confidence: float = 0.5
     review_threshold: float = 0.8
     chars: bool = False
@@ -58,8 +59,10 @@ def detector(bundle: Bundle, options: ReadOptions) -> Detector:
     return Detector(options.detection(spec), Session(bundle.model_path(spec)))
 
 
-def direction_classifier(bundle: Bundle, options: ReadOptions) -> DirectionClassifier:
-    """The bundle's direction classifier."""
+def direction_classifier(bundle: Bundle, options: ReadOptions) -> Callable[[Sequence[Page]], list[Page]]:
+    """The bundle's direction classifier; what leaves pages as they are where it is off."""
+    if options.direction == "off":
+        return list
     spec = bundle.manifest.direction
     return DirectionClassifier(spec, Session(bundle.model_path(spec)), options.direction)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -157,7 +158,6 @@ def classified(bundle: Bundle, mode: str, flipped: list[bool]) -> tuple[Page, in
 @pytest.mark.parametrize(
     ("mode", "flipped", "asked"),
     [
-        pytest.param("off", [True] * 9, 0, id="off asks none"),
         pytest.param("all", [False] * 9, 9, id="all asks all"),
         pytest.param("sample", [False] * 9, SAMPLE, id="sample asks a few of an upright page"),
         pytest.param("sample", [True] * 9, 9, id="and all where the few are upside down"),
@@ -169,14 +169,19 @@ def classified(bundle: Bundle, mode: str, flipped: list[bool]) -> tuple[Page, in
 def test_direction(bundle: Bundle, mode: str, flipped: list[bool], asked: int) -> None:
     page, count = classified(bundle, mode, flipped)
     assert count == asked
-    if mode == "off":
-        assert all(line.direction == 0 and line.direction_confidence is None for line in page.lines)
-        return
     assert [line.direction for line in page.lines] == [180 if flip else 0 for flip in flipped]
     for i, found in enumerate(page.lines):
         assert found.crop is not None and found.crop[0, 0, 0] == 255
         start = [50, 20 * i + 9] if flipped[i] else [0, 20 * i]
         np.testing.assert_array_equal(found.polygon[0], start)
+
+
+def test_direction_that_is_off_loads_no_model(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    (tmp_path / "direction.onnx").unlink()
+    lines = read(bundle, LINES, direction="off").lines
+    assert len(lines) == len(LINES)
+    assert all(line.direction == 0 and line.direction_confidence is None for line in lines)
 
 
 def test_a_line_that_is_not_surely_upside_down_stays(bundle: Bundle) -> None:
