@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from models.records import InputError
 from transforms.sources import is_image_name
+from transforms.storage import redacted
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ def _tar_members(
             else:
                 others[header.name.rpartition(".")[2]] += 1
     if others:
-        _log.info("%s: left out %d members that are no images", uri, sum(others.values()))
+        _log.info("%s: left out %d members that are no images", redacted(uri), sum(others.values()))
 
 
 def _tar_data(archive: tarfile.TarFile, header: tarfile.TarInfo, max_bytes: int) -> bytes | InputError:

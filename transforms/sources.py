@@ -153,7 +153,7 @@ def _folder(folder: str) -> Iterator[Source]:
     if others:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         number = sum(others.values())
-        _log.info("%s: left out %d files that are no images (%s)", folder, number, kinds)
+        _log.info("%s: left out %d files that are no images (%s)", storage.redacted(folder), number, kinds)
 
 
 def _below(folder: str, uri: str) -> str:
@@ -239,7 +239,7 @@ def _csv_lines(uri: str) -> Iterator[Mapping[str, Any]]:
         rows = csv.DictReader(_text(file, uri))
         if "uri" not in (rows.fieldnames or ()):
             found = ", ".join(rows.fieldnames or ()) or "nothing"
-            raise UsageError(f"{uri}: a manifest needs a column called uri; found {found}.")
+            raise UsageError(f"{storage.redacted(uri)}: a manifest needs a column called uri; found {found}.")
         for row in rows:
             if row["uri"]:
                 yield row
@@ -253,9 +253,11 @@ def _json_lines(uri: str) -> Iterator[Mapping[str, Any]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise UsageError(f"{uri}, line {number}: is not JSON ({error}).") from error
+                raise UsageError(f"{storage.redacted(uri)}, line {number}: is not JSON ({error}).") from error
             if not isinstance(row, dict) or not isinstance(row.get("uri"), str):
-                raise UsageError(f'{uri}, line {number}: must be an object with a string "uri".')
+                raise UsageError(
+                    f'{storage.redacted(uri)}, line {number}: must be an object with a string "uri".'
+                )
             yield row
 
 
@@ -287,7 +289,9 @@ def _text(file: BinaryIO, uri: str) -> Iterator[str]:
     try:
         yield from io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{uri}: a manifest must be UTF-8 text ({error.reason}).") from error
+        raise UsageError(
+            f"{storage.redacted(uri)}: a manifest must be UTF-8 text ({error.reason})."
+        ) from error
 
 
 _LINES: Mapping[str, Callable[[str], Iterator[Mapping[str, Any]]]] = {

@@ -296,7 +296,11 @@ class TestHttp:
     [
         ("https://user:pass@host/a.jpg", "https://host/a.jpg"),
         ("abfss://container@host/a.jpg", "abfss://container@host/a.jpg"),
-        ("https://host/a.jpg?id=5", "https://host/a.jpg?id=5"),
+        ("https://host/a.jpg?id=5&w=20", "https://host/a.jpg?id=5&w=20"),
+        ("https://host/a?api_key=abc&Expires=9", "https://host/a?api_key=…&Expires=9"),
+        ("https://host/a?access_token=abc#p.jpg", "https://host/a?access_token=…#p.jpg"),
+        ("https://host/a?X-Goog-Credential=me&sess=1", "https://host/a?X-Goog-Credential=…&sess=…"),
+        ("https://host/a?%73ig=abc", "https://host/a?%73ig=…"),
         ("https://host/a?X-Amz-Signature=abc&v=1", "https://host/a?X-Amz-Signature=…&v=1"),
         ("https://host/a?id=1&sig=abc: failed", "https://host/a?id=1&sig=… failed"),
         ("no/uri@all?sig=1", "no/uri@all?sig=1"),
@@ -304,6 +308,16 @@ class TestHttp:
 )
 def test_secrets_are_not_shown(text: str, shown: str) -> None:
     assert storage.redacted(text) == shown
+
+
+@pytest.mark.parametrize("name", ["key", "token", "fileKey", "code"])
+def test_urls_that_differ_stay_different(name: str) -> None:
+    uris = [f"https://host/get?{name}={value}&v=1" for value in ("secret-1", "secret-2")]
+    shown = [storage.redacted(uri) for uri in uris]
+    assert shown[0] != shown[1]
+    assert not any("secret" in text for text in shown)
+    assert [storage.redacted(text) for text in shown] == shown
+    assert storage.redacted(f"{uris[0]} failed") == f"{shown[0]} failed"
 
 
 @pytest.mark.parametrize(
