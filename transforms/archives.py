@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from models.records import InputError
-from transforms.sources import is_image_name
+from transforms.sources import file_name, is_image_name
 from transforms.storage import redacted
 
 _log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class Member:
 
 
 def is_archive(uri: str) -> bool:
-    """Whether a file of this name is expanded by `members`; a URL's query is no part of its name."""
-    name = uri.partition("?")[0] if uri[:4].lower() == "http" else uri
+    """Whether a file of this name is expanded by `members`."""
+    name = file_name(uri)
     return bool(_TAR.fullmatch(name) or _PARQUET.fullmatch(name))
 
 

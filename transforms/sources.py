@@ -191,7 +191,7 @@ def _file(uri: str) -> Iterator[Source]:
 
 def _listed(source: Source) -> Iterator[Source]:
     """Expands a manifest to its lines; any other file is itself the source."""
-    suffix = os.path.splitext(source.uri)[1].lower()
+    suffix = os.path.splitext(file_name(source.uri))[1].lower()
     if suffix == ".parquet":
         lines = _parquet_lines(source.uri)
     elif suffix in _LINES:
@@ -207,6 +207,11 @@ def _listed(source: Source) -> Iterator[Source]:
 
 def _from_line(line: Mapping[str, Any], manifest: str) -> Source:
     uri, etag = line["uri"], line.get("etag")
+    if not isinstance(uri, str):
+        kind = type(uri).__name__
+        raise UsageError(
+            f"{storage.redacted(manifest)}: the column uri must hold text; found {kind} {uri!r}."
+        )
     given = Source(uri, str(etag) if etag else None, _whole(line.get("byte_size")))
     if not storage.is_local(uri):
         return given
@@ -235,14 +240,16 @@ def _text_lines(uri: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _csv_lines(uri: str) -> Iterator[Mapping[str, Any]]:
+    shown = storage.redacted(uri)
     with storage.open_file(uri) as file:
         rows = csv.DictReader(_text(file, uri))
-        if "uri" not in (rows.fieldnames or ()):
-            found = ", ".join(rows.fieldnames or ()) or "nothing"
-            raise UsageError(f"{storage.redacted(uri)}: a manifest needs a column called uri; found {found}.")
-        for row in rows:
-            if row["uri"]:
-                yield row
+        try:
+            if "uri" not in (rows.fieldnames or ()):
+                found = ", ".join(rows.fieldnames or ()) or "nothing"
+                raise UsageError(f"{shown}: a manifest needs a column called uri; found {found}.")
+            yield from (row for row in rows if row["uri"])
+        except csv.Error as error:
+            raise UsageError(f"{shown}, line {rows.reader.line_num}: is not CSV ({error}).") from error
 
 
 def _json_lines(uri: str) -> Iterator[Mapping[str, Any]]:
@@ -281,7 +288,7 @@ def _parquet_rows(uri: str, columns: list[str]) -> Iterator[Mapping[str, Any]]:
 
     with storage.open_file(uri) as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=columns):
-            yield from (row for row in batch.to_pylist() if row["uri"])
+            yield from (row for row in batch.to_pylist() if row["uri"] not in (None, ""))
 
 
 def _text(file: BinaryIO, uri: str) -> Iterator[str]:
@@ -299,6 +306,11 @@ _LINES: Mapping[str, Callable[[str], Iterator[Mapping[str, Any]]]] = {
     ".csv": _csv_lines,
     ".jsonl": _json_lines,
 }
+
+
+def file_name(uri: str) -> str:
+    """The part of a URI that names a file: a URL's query does not."""
+    return uri.partition("?")[0] if storage.scheme(uri) in ("http", "https") else uri
 
 
 def is_image_name(name: str) -> bool:

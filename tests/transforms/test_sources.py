@@ -207,6 +207,12 @@ class TestManifests:
         [
             ("list.csv", "name,path\n1,2\n", "needs a column called uri; found name, path"),
             ("list.csv", "", "needs a column called uri; found nothing"),
+            pytest.param(
+                "list.csv",
+                f"uri\n{'x' * 200_000}\n",
+                "list.csv, line 2: is not CSV (field larger",
+                id="long field",
+            ),
             ("list.txt", "\n\n", "holds no images"),
             ("list.jsonl", '{"uri": "s/a.jpg"}\n{"uri": \n', "line 2: is not JSON"),
             ("list.jsonl", '{"path": "s/a.jpg"}\n', 'line 1: must be an object with a string "uri"'),
@@ -217,6 +223,26 @@ class TestManifests:
         Path(name).write_text(content)
         with pytest.raises(UsageError, match=re.escape(message)):
             uris(name)
+
+    @pytest.mark.parametrize(
+        ("column", "found"),
+        [
+            (pa.array([0, 1]), "int 0"),
+            (pa.array([None, 2.5]), "float 2.5"),
+            (pa.array([b"s/a.jpg"]), "bytes b's/a.jpg'"),
+            (pa.array([["s/a.jpg"]]), "list ['s/a.jpg']"),
+        ],
+    )
+    def test_whose_uris_are_no_text(self, column: pa.Array, found: str) -> None:
+        pq.write_table(pa.table({"uri": column}), "list.parquet")
+        with pytest.raises(
+            UsageError, match=re.escape(f"list.parquet: the column uri must hold text; found {found}")
+        ):
+            uris("list.parquet")
+
+    def test_a_column_of_categories_is_text(self) -> None:
+        pq.write_table(pa.table({"uri": pa.array(["s/a.jpg"]).dictionary_encode()}), "list.parquet")
+        assert uris("list.parquet") == ["s/a.jpg"]
 
     def test_that_is_not_utf8(self) -> None:
         Path("list.txt").write_bytes(b"\xff\xfea.jpg\n")
@@ -268,6 +294,13 @@ class TestRemote:
     def test_a_manifest_there_names_files_beside_it(self, bucket: FakeCloud) -> None:
         bucket.files["x/list.txt"] = b"a.jpg\ngs://other/b.jpg\n"
         assert uris("gs://bucket/x/list.txt") == ["gs://bucket/x/a.jpg", "gs://other/b.jpg"]
+
+    def test_a_manifest_by_a_signed_url_is_read_and_its_signature_not_shown(self, bucket: FakeCloud) -> None:
+        bucket.files["list.csv"] = b"uri\ngs://other/b.jpg\n"
+        assert uris(f"{bucket.url}/web/list.csv?sig=abc") == ["gs://other/b.jpg"]
+        bucket.files["list.csv"] = b"name\nb.jpg\n"
+        with pytest.raises(UsageError, match=r"web/list\.csv\?sig=…: a manifest needs"):
+            uris(f"{bucket.url}/web/list.csv?sig=abc")
 
     def test_web_files_are_taken_one_by_one(self, bucket: FakeCloud) -> None:
         assert uris(f"{bucket.url}/web/x/a.jpg?size=*") == [f"{bucket.url}/web/x/a.jpg?size=*"]
