@@ -12,7 +12,7 @@ import pytest
 
 from models.annotate import CERTAIN, REVIEW, overlay
 from models.bundle import Bundle
-from models.direction import SAMPLE, DirectionClassifier
+from models.direction import SAMPLE, DirectionClassifier, middle
 from models.geometry import rectify
 from models.reader import Reader, ReadOptions, finish, recognizer
 from models.records import Line, Page
@@ -182,6 +182,15 @@ def test_direction_that_is_off_loads_no_model(tmp_path: Path) -> None:
     lines = read(bundle, LINES, direction="off").lines
     assert len(lines) == len(LINES)
     assert all(line.direction == 0 and line.direction_confidence is None for line in lines)
+
+
+def test_of_a_long_line_the_middle_is_judged() -> None:
+    crop = np.zeros((10, 1000, 3), np.uint8)
+    crop[:, 400:600] = 255
+    short, long = (Line(np.zeros((4, 2), np.float32), 1.0, crop=c) for c in (crop[:, :70], crop))
+    assert middle(short, 8.0) is short
+    assert middle(long, 8.0).crop.shape == (10, 80, 3)  # type: ignore[union-attr]
+    assert (middle(long, 20.0).crop == 255).all()
 
 
 def test_a_line_that_is_not_surely_upside_down_stays(bundle: Bundle) -> None:

@@ -62,7 +62,7 @@ class Warp:
         scales: smallest and largest scale relative to that, drawn log-uniformly.
         degrees: largest turn to either side.
         flip: probability of a mirrored crop.
-        upside_down: probability of a crop turned by 180 degrees.
+        turned: probability of a crop turned by a quarter, a half or three quarters, each as often.
     """
 
     size: int = 640
@@ -70,7 +70,7 @@ class Warp:
     scales: tuple[float, float] = (0.5, 3.0)
     degrees: float = 10.0
     flip: float = 0.5
-    upside_down: float = 0.0
+    turned: float = 0.0
 
 
 def load_page(labelled: LabelledImage) -> LabelledPage:
@@ -103,9 +103,8 @@ def draw_matrix(page: LabelledPage, warp: Warp, rng: np.random.Generator) -> npt
     height, width = page.image.shape[:2]
     low, high = (math.log(scale) for scale in warp.scales)
     scale = min(1.0, warp.limit / max(height, width)) * math.exp(rng.uniform(low, high))
-    angle = math.radians(rng.uniform(-warp.degrees, warp.degrees)) + math.pi * (
-        rng.random() < warp.upside_down
-    )
+    quarters = rng.integers(1, 4) if rng.random() < warp.turned else 0
+    angle = math.radians(rng.uniform(-warp.degrees, warp.degrees) + 90 * quarters)
     mirror = -1.0 if rng.random() < warp.flip else 1.0
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = turn @ np.diag([mirror, 1.0])

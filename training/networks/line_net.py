@@ -35,13 +35,17 @@ class ConvNorm(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """Two dense 3x3 convolutions beside an identity."""
+    """Two dense 3x3 convolutions beside an identity, which is all that it does before training.
+
+    So a net can grow: blocks added behind trained ones change nothing until they have learnt something.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = ConvNorm(channels, channels, (3, 3))
         self.second = ConvNorm(channels, channels, (3, 3))
         self.relu = nn.ReLU(inplace=True)
+        nn.init.zeros_(self.second[1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.second(self.relu(self.first(x)))
@@ -50,7 +54,10 @@ class ResidualBlock(nn.Module):
 
 
 class ColumnMixer(nn.Module):
-    """A residual step along the line: depthwise 1 x kernel, then a two-layer perceptron on each column."""
+    """A residual step along the line: depthwise 1 x kernel, then a two-layer perceptron on each column.
+
+    Before training it is the identity, as `ResidualBlock` is.
+    """
 
     def __init__(self, channels: int, kernel: int, expansion: int) -> None:
         super().__init__()
@@ -58,6 +65,8 @@ class ColumnMixer(nn.Module):
         self.expand = nn.Conv2d(channels, channels * expansion, 1)
         self.act = nn.Hardswish()
         self.project = nn.Conv2d(channels * expansion, channels, 1)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         change: Tensor = self.project(self.act(self.expand(self.mix(x))))
@@ -89,16 +98,10 @@ class LineNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        strides = ((2, 2), (2, 2), (2, 1), (2, 1))
-        layers: list[nn.Module] = []
-        for width, count, stride in zip(widths, blocks, strides, strict=True):
-            layers += [ConvNorm(channels, width, (3, 3), stride), nn.ReLU(inplace=True)]
-            layers += [ResidualBlock(width) for _ in range(count)]
-            channels = width
-        self.stages = nn.Sequential(*layers)
+        self.stages = line_stages(channels, widths, blocks)
         # Height 32 leaves two rows: the fold reads them with one kernel instead of averaging them away.
         self.fold = nn.Sequential(
-            nn.Conv2d(channels, neck, (2, 1), bias=False), nn.BatchNorm2d(neck), nn.ReLU(inplace=True)
+            nn.Conv2d(widths[-1], neck, (2, 1), bias=False), nn.BatchNorm2d(neck), nn.ReLU(inplace=True)
         )
         self.neck = nn.Sequential(*[ColumnMixer(neck, kernel, expansion) for _ in range(mixers)])
         self.dropout = nn.Dropout(dropout)
@@ -110,6 +113,17 @@ class LineNet(nn.Module):
         x = self.neck(self.fold(x))  # N x C x 1 x T
         logits: Tensor = self.classifier(self.dropout(x))
         return logits.squeeze(2).transpose(1, 2)
+
+
+def line_stages(channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Sequential:
+    """Stages that halve the height: N x channels x 32 x W -> N x widths[-1] x 32 / 2^stages x W / 4."""
+    strides = ((2, 2), (2, 2), (2, 1), (2, 1))
+    layers: list[nn.Module] = []
+    for width, count, stride in zip(widths, blocks, strides, strict=False):
+        layers += [ConvNorm(channels, width, (3, 3), stride), nn.ReLU(inplace=True)]
+        layers += [ResidualBlock(width) for _ in range(count)]
+        channels = width
+    return nn.Sequential(*layers)
 
 
 def line_net(**options: object) -> LineNet:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.direction import SQUEEZE
 from training.config import Choice, Config
 from training.data.crops import to_color
 from training.data.lines import Augment, Image, LineSource, Sample, ShardSource, pad, warp_line
@@ -87,10 +88,22 @@ class DirectionBatches(Dataset[DirectionBatch]):
 def prepare(
     sample: Sample, turned: bool, settings: Settings, rng: np.random.Generator, jitter: float = 0.0
 ) -> Image:
-    """A line at the network's height, as it stands or turned by 180 degrees, not padded yet."""
-    image = to_color(sample.image, settings.color)
+    """A line at the network's height, as it stands or turned by 180 degrees, not padded yet.
+
+    Of a long line a part is shown, as `models.direction` does, but any part.
+    """
+    image = to_color(_part(sample, SQUEEZE * settings.width / settings.height, rng), settings.color)
     upright = np.ascontiguousarray(image[::-1, ::-1]) if turned else image
     return warp_line(upright, sample.border, settings.height, settings.width, rng, jitter)
+
+
+def _part(sample: Sample, aspect: float, rng: np.random.Generator) -> Image:
+    height, width = (side - 2 * sample.border for side in sample.image.shape[:2])
+    columns = round(aspect * height)
+    if width <= columns:
+        return sample.image
+    start = int(rng.integers(width - columns + 1))
+    return sample.image[:, start : start + columns + 2 * sample.border]
 
 
 def stack(samples: list[tuple[Image, bool]]) -> DirectionBatch:

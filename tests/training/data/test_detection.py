@@ -97,7 +97,7 @@ def test_quads_follow_the_pixels_through_any_warp() -> None:
     quad = rectangle(150, 120, 250, 160)
     cv2.fillPoly(image, [quad.astype(np.int32)], (255, 255, 255))
     page = LabelledPage(image, quad[None], NONE_IGNORED)
-    warp = Warp(size=256, limit=400, scales=(0.5, 1.5), degrees=30, flip=0.5, upside_down=0.5)
+    warp = Warp(size=256, limit=400, scales=(0.5, 1.5), degrees=30, flip=0.5, turned=0.5)
     for seed in range(20):
         rng = np.random.default_rng(seed)
         matrix = draw_matrix(page, warp, rng)

@@ -31,7 +31,7 @@ def small_config(shard: Path) -> Config:
     return build_config(
         {
             "task": "direction",
-            "network": {"name": "direction", "options": {"backbone": "slim", "dropout": 0.0}},
+            "network": {"name": "direction", "options": {"backbone": "line_net", "dropout": 0.0}},
             "data": {
                 "sources": [{"shard": str(shard)}],
                 "dev": [{"name": "same", "shard": str(shard)}],
