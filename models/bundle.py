@@ -18,6 +18,8 @@ from models.records import UsageError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MODELS = ("detection", "direction", "recognition")
+"""A manifest's models by name."""
 _BUILT_IN = Path(__file__).parent / "bundles"
 
 Color = Literal["bgr", "rgb", "gray"]
@@ -101,8 +103,29 @@ class RecognitionSpec(ModelFile):
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a manifest says of the whole, for people.
+
+    Attributes:
+        name: of the bundle.
+        license: of the models; SPDX.
+        languages: that it reads; codes such as en.
+        trained_on: names of data sets.
+        description: one sentence.
+        source: where the models came from.
+    """
+
+    name: str
+    license: str = "Apache-2.0"
+    languages: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    description: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `manifest.json` says.
+    """What `manifest.json` says; what is not described here is described by `About`.
 
     Attributes:
         package: importable package whose data files the models are, or empty where they lie beside the
@@ -120,6 +143,11 @@ class Manifest:
     source: str = ""
     package: str = ""
     format: int = FORMAT
+
+    @property
+    def models(self) -> tuple[ModelFile, ...]:
+        """Its models, in the order of `MODELS`."""
+        return self.detection, self.direction, self.recognition
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +200,7 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
 def verify(bundle: Bundle) -> list[str]:
     """What is wrong with a bundle's files: a sentence for each that is missing or differs from its digest."""
     problems = []
-    for model in (bundle.manifest.detection, bundle.manifest.direction, bundle.manifest.recognition):
+    for model in bundle.manifest.models:
         path = bundle.model_path(model)
         if not path.is_file():
             problems.append(f"{path} is missing")
@@ -274,8 +302,7 @@ def _fits(value: object, wanted: Any) -> bool:
 
 
 def _check(manifest: Manifest) -> None:
-    models = (manifest.detection, manifest.direction, manifest.recognition)
-    for model in models:
+    for model in manifest.models:
         channels = 1 if model.color == "gray" else 3
         if len(model.mean) != channels or len(model.std) != channels:
             raise UsageError(

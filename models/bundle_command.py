@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle, list_bundles, load_bundle, verify
-from models.import_stock import GENERATIONS, MODELS, StockModels, import_stock, parse_override
+from models.bundle import MODELS, Bundle, list_bundles, load_bundle, verify
+from models.bundle_arguments import about_of, add_arguments
+from models.import_stock import GENERATIONS, StockModels, import_stock
 from models.records import UsageError
 
 _BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.json"
@@ -76,25 +77,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         metavar="TXT",
         help="one character a line (default: the recogniser's metadata)",
     )
-    models.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        type=parse_override,
-        metavar="MODEL.KEY=VALUE",
-        help="a value that differs from the generation's, such as detection.unclip_ratio=1.6; repeatable",
-    )
-    about = parser.add_argument_group("about")
-    about.add_argument("--name", help="the bundle's name (default: the output folder's)")
-    about.add_argument("--license", default="Apache-2.0", help="of the models; SPDX (default: %(default)s)")
-    about.add_argument("--source", default="", help="where the files came from")
-    about.add_argument("--description", default="", help="one sentence")
-    about.add_argument("--languages", nargs="+", default=[], metavar="CODE", help="such as en zh")
-    about.add_argument("--trained_on", nargs="+", default=[], metavar="NAME", help="names of data sets")
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
-    )
+    add_arguments(parser)
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -151,15 +134,7 @@ def _import(args: argparse.Namespace) -> int:
         args.dictionary,
         dict(args.overrides),
     )
-    about = {
-        "name": args.name or args.output.name,
-        "license": args.license,
-        "languages": tuple(args.languages),
-        "trained_on": tuple(args.trained_on),
-        "description": args.description,
-        "source": args.source,
-    }
-    bundle = import_stock(stock, about, args.output)
+    bundle = import_stock(stock, about_of(args), args.output)
     characters = len(bundle.manifest.recognition.charset)
     print(f"{args.output}: {characters} characters, {megabytes(bundle):.1f} MB, id {bundle.id}")
     return 0
@@ -167,8 +142,8 @@ def _import(args: argparse.Namespace) -> int:
 
 def megabytes(bundle: Bundle) -> float:
     """Size of a bundle's model files that are there, in units of a million bytes."""
-    models = (getattr(bundle.manifest, model) for model in MODELS)
-    return sum(path.stat().st_size for model in models if (path := bundle.model_path(model)).is_file()) / 1e6
+    paths = map(bundle.model_path, bundle.manifest.models)
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ be overridden; what they can be asked (classes, characters, shapes) is asked of 
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import (
+    MODELS,
+    About,
     Bundle,
     DetectionSpec,
     DirectionSpec,
@@ -28,9 +29,6 @@ from models.bundle import (
 )
 from models.records import UsageError
 from models.session import Session
-
-MODELS = ("detection", "direction", "recognition")
-"""A bundle's models; an imported bundle names their files after them."""
 
 _IMAGENET: dict[str, Any] = {
     # PP-OCR applies ImageNet's values, which are listed red first, to channels that are blue first; its
@@ -82,13 +80,12 @@ class StockModels:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-def import_stock(stock: StockModels, about: dict[str, Any], output: Path) -> Bundle:
+def import_stock(stock: StockModels, about: About, output: Path) -> Bundle:
     """Writes a bundle: copies of the three files and their manifest.
 
     Args:
         stock: the files, and how they differ from their generation's defaults.
-        about: the manifest's values about the whole: name, license, languages, trained_on, description,
-            source.
+        about: what the manifest says of the whole.
         output: the bundle's folder; must not exist yet, or be empty.
 
     Raises:
@@ -108,7 +105,7 @@ def import_stock(stock: StockModels, about: dict[str, Any], output: Path) -> Bun
     return load_bundle(output)
 
 
-def describe(stock: StockModels, about: dict[str, Any]) -> Manifest:
+def describe(stock: StockModels, about: About) -> Manifest:
     """The manifest of stock files, after a look at each.
 
     Raises:
@@ -124,24 +121,11 @@ def describe(stock: StockModels, about: dict[str, Any]) -> Manifest:
     _check_classifier(stock.direction, direction)
     charset = _charset(stock.recognition, stock.dictionary, _count_classes(stock.recognition, recognition))
     return Manifest(
-        **about, detection=detection, direction=direction, recognition=replace(recognition, charset=charset)
+        **asdict(about),
+        detection=detection,
+        direction=direction,
+        recognition=replace(recognition, charset=charset),
     )
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """`recognition.height=32` as ("recognition.height", 32); lists as JSON, everything else as it reads best.
-
-    Raises:
-        UsageError: there is no `=` or no dot before it.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or "." not in name:
-        raise UsageError(f"{text!r} is not MODEL.KEY=VALUE, such as recognition.height=32")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = value
-    return name, tuple(parsed) if isinstance(parsed, list) else parsed
 
 
 def _merged(defaults: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from models.bundle import Bundle, Manifest, file_sha256, load_bundle, write_bundle
+from models.bundle import MODELS, About, Bundle, Manifest, file_sha256, load_bundle, write_bundle
 from models.reader import Reader
 from models.records import Image, UsageError
 from training.config import CONFIGS
@@ -22,7 +22,6 @@ from training.export import accepted, export, write_model
 from training.graph import Spec, load_trained, model_name, read_metadata
 from training.specimen import specimen_page
 
-MODELS = ("detection", "direction", "recognition")
 CARD = "README.md"
 TERMS = {
     "ICDAR SROIE 2019": "scanned receipts of the robust reading competition; for research",
@@ -31,18 +30,6 @@ TERMS = {
     "made lines and pages": "drawn by `ppocr-train synthesize` with free fonts and public word lists",
 }
 """Known data and what they are; their terms say nothing of redistribution, so only weights are given away."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a manifest and a card say of the whole; see `models.bundle.Manifest`."""
-
-    name: str
-    license: str = "Apache-2.0"
-    languages: tuple[str, ...] = ()
-    trained_on: tuple[str, ...] = tuple(TERMS)
-    description: str = ""
-    source: str = "trained from scratch by ppocr-train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +202,16 @@ def card(
         "total": f"{size(bundle):,}",
         "characters": len(charset),
         "charset": "`` " + "".join(charset).strip() + " `` and the space",
-        "data": "\n".join(f"- {name}: {TERMS.get(name, 'see there')}." for name in manifest.trained_on),
+        "data": _data(manifest.trained_on),
         "figures": _figures(figures),
         "specimen": f"{words:.3f}",
     }
     return Template((CONFIGS / "model_card.md").read_text("utf-8")).substitute(values)
+
+
+def _data(names: Sequence[str]) -> str:
+    lines = [f"- {name}: {TERMS.get(name, 'see there')}." for name in names]
+    return "\n".join(lines) or "It was not said when the bundle was made."
 
 
 def _model_row(bundle: Bundle, name: str, part: Part) -> str:

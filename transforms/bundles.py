@@ -41,8 +41,7 @@ def _fetch(uri: str) -> Bundle:
     manifest = parse_manifest(data, storage.redacted(uri))
     digest = hashlib.sha256(data).hexdigest()
     folder = _own_folder() / digest
-    models = () if manifest.package else (manifest.detection, manifest.direction, manifest.recognition)
-    for model in models:
+    for model in () if manifest.package else manifest.models:
         if not _holds(folder / model.file, model.sha256):
             storage.write_atomic(str(folder / model.file), storage.read(storage.join(uri, model.file)).data)
     if not _holds(folder / MANIFEST, digest):

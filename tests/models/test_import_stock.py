@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from models.bundle import load_bundle
-from models.import_stock import GENERATIONS, StockModels, describe, import_stock, parse_override
+from models.bundle import About, load_bundle
+from models.import_stock import GENERATIONS, StockModels, describe, import_stock
 from models.records import UsageError
 from tests.models.stock_models import save_classifier, save_detector, save_recognizer
 
-ABOUT: dict[str, Any] = {"name": "tiny", "license": "Apache-2.0", "languages": ("en",), "trained_on": ()}
+ABOUT = About("tiny", languages=("en",))
 CHARACTERS = (
     "a",
     "b",
@@ -111,25 +111,6 @@ def test_overrides_reach_the_manifest(stock: StockModels) -> None:
     assert manifest.detection.unclip_ratio == 1.6
     assert manifest.recognition.widths == (64, 128)
     assert manifest.direction.threshold == 0.8
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("recognition.height=32", ("recognition.height", 32)),
-        ("detection.unclip_ratio=1.6", ("detection.unclip_ratio", 1.6)),
-        ("detection.mean=[0.5, 0.5, 0.5]", ("detection.mean", (0.5, 0.5, 0.5))),
-        ("detection.limit_side=shortest", ("detection.limit_side", "shortest")),
-    ],
-)
-def test_override_values(text: str, expected: tuple[str, Any]) -> None:
-    assert parse_override(text) == expected
-
-
-@pytest.mark.parametrize("text", ["height=32", "recognition.height", ""])
-def test_malformed_override_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is not MODEL\.KEY=VALUE"):
-        parse_override(text)
 
 
 @pytest.mark.parametrize(

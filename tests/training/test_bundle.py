@@ -7,10 +7,10 @@ import cv2
 import pytest
 import torch
 
-from models.bundle import load_bundle
+from models.bundle import MODELS, About, load_bundle
 from models.records import UsageError
 from training.__main__ import main
-from training.bundle import CARD, MODELS, About, Limits, make_bundle, override, read_specimens, size
+from training.bundle import CARD, Limits, make_bundle, override, read_specimens, size
 from training.checkpoint import load_network, save_checkpoint
 from training.export import write_model
 from training.graph import load_trained, to_onnx
@@ -22,7 +22,7 @@ ANY = Limits(least_words=0.0)
 CHARSET = "=0123456789 abcdefgh"
 NETWORKS = {
     "detection": ("db", {"backbone": "slim", "widths": [8, 8, 8, 8], "inner": 16, "head": "shuffle"}, {}),
-    "direction": ("direction", {"backbone": "slim", "channels": 1}, {"height": 32, "color": "gray"}),
+    "direction": ("direction", {"backbone": "line_net", "channels": 1}, {"height": 32, "color": "gray"}),
     "recognition": ("line_net", {"classes": 20, "widths": [4, 4, 8, 8], "neck": 8}, {"charset": CHARSET}),
 }  # fmt: skip
 
@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path) -> None:
     overrides = {"detection.unclip_ratio": 0.9, "recognition.margin": 0.05}
     figures = {"receipts": {"images": 3, "words": 0.5, "detection": 0.75}}
-    about = About("tiny", languages=("en",))
+    about = About("tiny", languages=("en",), trained_on=("ICDAR SROIE 2019", "mine"))
     bundle = make_bundle(models, about, tmp_path / "tiny", overrides=overrides, figures=figures, limits=ANY)
     manifest = load_bundle(tmp_path / "tiny").manifest
     assert manifest == bundle.manifest
@@ -119,7 +119,7 @@ def test_command_and_evaluation(
     labels = [{"transcription": line.text, "points": line.polygon.tolist()} for line in page.lines]
     (tmp_path / "Label.txt").write_text(f"page.png\t{json.dumps(labels)}\n", "utf-8")
     output = str(tmp_path / "tiny")
-    asked = ["bundle", "--name", "tiny", "--output", output, "--least_words", "0"]
+    asked = ["bundle", "--languages", "en", "de", "--output", output, "--least_words", "0"]
     for flag, name in (
         ("--detector", "detection"),
         ("--direction", "direction"),
@@ -127,6 +127,9 @@ def test_command_and_evaluation(
     ):
         asked += [flag, str(models[name])]
     assert main(asked) == 0
+    manifest = load_bundle(output).manifest
+    assert (manifest.name, manifest.languages, manifest.trained_on) == ("tiny", ("en", "de"), ())
+    assert manifest.source == "trained from scratch by ppocr-train"
     scores = tmp_path / "scores"
     command = ["evaluate", str(tmp_path / "Label.txt"), "--output", str(scores)]
     assert main([*command, "--bundle", output]) == 0

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.import_stock import parse_override
+from models import bundle_arguments
 from models.records import UsageError
 
 
@@ -22,22 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--detector", type=Path, required=True, metavar="FILE")
     models.add_argument("--direction", type=Path, required=True, metavar="FILE")
     models.add_argument("--recognizer", type=Path, required=True, metavar="FILE")
-    models.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        type=parse_override,
-        metavar="MODEL.KEY=VALUE",
-        help="a manifest value that differs from the model's, such as detection.unclip_ratio=1.6; repeatable",
-    )
-    about = parser.add_argument_group("about")
-    about.add_argument("--name", required=True)
-    about.add_argument("--license", default="Apache-2.0", help="of the weights; SPDX (default: %(default)s)")
-    about.add_argument("--languages", nargs="+", default=[], metavar="CODE", help="such as en fr de")
-    about.add_argument("--trained_on", nargs="+", metavar="NAME", help="data sets (default: those of latin)")
-    about.add_argument("--description", default="", help="one sentence")
-    about.add_argument(
+    bundle_arguments.add_arguments(parser, source="trained from scratch by ppocr-train")
+    parser.add_argument(
         "--figures",
         action="append",
         default=[],
@@ -55,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         help="word F1 that it must reach on plain made print (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
 
 
 def _figures(text: str) -> tuple[str, dict[str, Any]]:
@@ -71,22 +56,15 @@ def _figures(text: str) -> tuple[str, dict[str, Any]]:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the bundle and says what it is."""
-    from training.bundle import TERMS, About, Limits, make_bundle, size
+    from training.bundle import Limits, make_bundle, size
 
     models = {"detection": args.detector, "direction": args.direction, "recognition": args.recognizer}
     for path in models.values():
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
-    about = About(
-        args.name,
-        args.license,
-        tuple(args.languages),
-        tuple(TERMS if args.trained_on is None else args.trained_on),
-        args.description,
-    )
     bundle = make_bundle(
         models,
-        about,
+        bundle_arguments.about_of(args),
         args.output,
         overrides=dict(args.overrides),
         figures=dict(args.figures),
