@@ -29,6 +29,12 @@ AUGMENTATIONS: dict[str, str] = {
     "grid_mask": "training.strategies.grid_mask:grid_mask",
 }
 
+# images (N, C, H, W), **options -> (images, partners, share): see `mixup`
+MIXES: dict[str, str] = {
+    "mixup": "training.strategies.mixup:mixup",
+    "cutmix": "training.strategies.cutmix:cutmix",
+}
+
 
 def resolve(table: dict[str, str], choice: Choice) -> Callable[..., Any]:
     """The function that a choice names, with its options bound.

@@ -17,7 +17,7 @@ from models.direction import SQUEEZE
 from training.config import Choice, Config
 from training.data.crops import to_color
 from training.data.lines import Augment, Image, LineSource, Sample, ShardSource, pad, warp_line
-from training.strategies import AUGMENTATIONS, resolve
+from training.strategies import AUGMENTATIONS, MIXES, resolve
 from training.tasks.recognition import DevConfig, SourceConfig, load_charset, make_source
 from training.tasks.system import System, Task
 
@@ -35,6 +35,8 @@ class Settings:
         color: gray or bgr.
         threshold: probability of 180 degrees over which the job turns a line; the scores ask the same.
         jitter: see `training.data.lines.LineBatches`.
+        augment: what changes a line's pixels, one after the other.
+        mix: what mixes the lines of a batch; each batch draws one of them.
     """
 
     charset: str = "latin"
@@ -47,6 +49,7 @@ class Settings:
     threshold: float = 0.9
     jitter: float = 0.12
     augment: tuple[Choice, ...] = ()
+    mix: tuple[Choice, ...] = ()
 
 
 class DirectionBatch(NamedTuple):
@@ -122,12 +125,18 @@ class DirectionSystem(System):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, {"channels": 1 if config.data.color == "gray" else 3})
+        self.mixes = [resolve(MIXES, choice) for choice in config.data.mix]
 
     def loss(self, batch: DirectionBatch) -> dict[str, Tensor]:
-        """Cross entropy, and the share of lines that would be called rightly."""
-        logits = self.net(self._layout(batch.images))
-        right = (logits.argmax(1) == batch.turned).float().mean()
-        return {"loss": F.cross_entropy(logits, batch.turned), "accuracy": right}
+        """Cross entropy, and the share of lines (as they were before mixing) that would be called rightly."""
+        images, turned = batch
+        partners, share = torch.arange(len(images)), 1.0
+        if self.mixes:
+            images, partners, share = self.mixes[int(torch.randint(len(self.mixes), ()))](images)
+        logits = self.net(self._layout(images))
+        own, other = F.cross_entropy(logits, turned), F.cross_entropy(logits, turned[partners])
+        right = (logits.argmax(1) == turned).float().mean()
+        return {"loss": share * own + (1 - share) * other, "accuracy": right}
 
     def measure(self, batch: tuple[str, DirectionBatch]) -> Iterable[tuple[str, bool, bool]]:
         """(set, upside down, called upside down) of each line."""

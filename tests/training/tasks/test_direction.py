@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.config import Config, build_config, load_config
+from training.config import Choice, Config, build_config, load_config
 from training.data.lines import Sample
 from training.data.shards import write_shard
+from training.strategies import MIXES, resolve
 from training.tasks.direction import build, prepare
 
 
@@ -97,6 +98,22 @@ def test_the_score_asks_the_jobs_threshold(shard: Path) -> None:
     system = build(small_config(shard)).system
     rows = [("same", True, True), ("same", True, False), ("same", False, False), ("other", False, True)]
     assert system.summarise(rows) == {"accuracy": 2 / 3}
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_lines_are_worth_their_shares_of_both_labels(mix: str, shard: Path) -> None:
+    options = [f"data.sources=[{{shard: '{shard}'}}]", "data.batch=8", f"data.mix=[{mix}]"]
+    task = build(load_config("direction_latin", options))
+    images, turned = batch = task.train[0]
+    mixed, partners, share = resolve(MIXES, Choice(mix))(images, generator=torch.manual_seed(3))
+    task.system.eval()
+    task.system.mixes = [lambda _: (mixed, partners, share)]
+    with torch.no_grad():
+        probabilities = task.system.net(mixed)
+        loss = task.system.loss(batch)["loss"]
+    logs = probabilities.log_softmax(1)
+    picked = share * logs[range(8), turned] + (1 - share) * logs[range(8), turned[partners]]
+    torch.testing.assert_close(loss, -picked.mean())
 
 
 @pytest.mark.parametrize("name", ["direction", "direction_latin"])
