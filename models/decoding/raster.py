@@ -19,6 +19,9 @@ from models.records import Image, InputError, Page
 _LOST_ROWS = 1 / 20
 """Share of a JPEG's rows that may be missing at its end."""
 
+_TRAILER = 64
+"""Bytes at a JPEG's end among which its end mark is looked for."""
+
 _MAX_SCANS = 200
 """Scans of a progressive JPEG: encoders write about 10; each costs a pass over all pixels, so a few kB of
 thousands of scans would keep a worker busy for hours."""
@@ -135,13 +138,18 @@ def _jpeg(image: PilImage.Image, data: bytes, limits: Limits) -> Image:
         raise InputError("too_large", f"The JPEG has over {_MAX_SCANS} scans: decoding it would take hours.")
     decoded = _opencv(data, limits.reduction(*image.size)) if image.mode in ("L", "RGB") else None
     # OpenCV fills in what a broken file lacks and does not tell; the fill is flat, as a white margin can be.
-    if decoded is not None and _flat_rows(decoded) <= _LOST_ROWS * len(decoded):
+    if decoded is not None and (_ends(data) or _flat_rows(decoded) <= _LOST_ROWS * len(decoded)):
         return decoded
     try:
         strict = to_bgr(image)
         return strict if decoded is None else decoded
     except OSError:
         return _jpeg_without_end(data, bool(image.info.get("progressive")))
+
+
+def _ends(data: bytes) -> bool:
+    """Whether a JPEG has its end mark, which pixels never hold; some writers put a few bytes behind it."""
+    return data.find(b"\xff\xd9", -_TRAILER) >= 0
 
 
 def _jpeg_without_end(data: bytes, progressive: bool) -> Image:

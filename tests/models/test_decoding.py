@@ -222,6 +222,17 @@ class TestTruncation:
         image.paste("white", (0, 200, 320, 640))
         assert difference(one(encoded("JPEG", image, quality=95)), bgr(image)) < 8
 
+    @pytest.mark.parametrize("trailer", [b"", b"\0\0\n"])
+    def test_a_whole_jpeg_is_decoded_once(self, trailer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = encoded("JPEG", Image.new("RGB", SIZE, "white")) + trailer
+        monkeypatch.setattr(raster, "to_bgr", None)
+        assert one(data).image is not None
+
+    def test_a_thumbnails_end_is_not_the_files(self) -> None:
+        data = self.noisy()
+        thumbnail = b"\xff\xe1\x00\x06\xff\xd8\xff\xd9"
+        assert error_of(data[:2] + thumbnail + data[2 : len(data) // 2]).kind == "truncated"
+
     def test_blank_page(self) -> None:
         assert (
             difference(
