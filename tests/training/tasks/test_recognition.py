@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.config import build_config
+from training.config import build_config, load_config
 from training.data.charset import Charset
 from training.data.lines import LineBatch
+from training.data.shards import write_shard
 from training.tasks import recognition
-from training.tasks.recognition import RecognitionSystem, load_charset
+from training.tasks.recognition import RecognitionSystem, build, load_charset
 
 CHARSET = Charset(("a", "b", " "))
 
@@ -88,3 +89,12 @@ def test_a_teacher_pulls_the_columns_towards_its_letters(monkeypatch: pytest.Mon
 def test_a_charset_is_spelt_or_named() -> None:
     assert load_charset("=ab ").characters == ("a", "b", " ")
     assert "ß" in load_charset("latin").characters
+
+
+@pytest.mark.parametrize("name", ["recognition", "recognition_large", "recognition_latin"])
+def test_every_configuration_takes_a_step(name: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 64, 3), np.uint8)
+    write_shard(tmp_path / "lines", ((pixels, {"text": "ab 12"}) for _ in range(3)))
+    data = ["data.shape.widths=[64]", "data.shape.columns=128", "data.dev=[]"]
+    task = build(load_config(name, [f"data.sources=[{{shard: '{tmp_path / 'lines'}'}}]", *data]))
+    assert torch.isfinite(task.system.loss(task.train[0])["loss"])
