@@ -2,6 +2,7 @@
 
     ppocr-train synthesize lines --count 10000 --output made/lines
     ppocr-train synthesize pages --kinds receipt,form --count 500 --output made/pages
+    ppocr-train synthesize pages --kinds scene=2,form=1 --words words/rec_gt.txt --output made/photos
     ppocr-train synthesize lines --preview docs/images/synthesis_lines.png
     ppocr-train synthesize devset forms --output devsets/forms
 
@@ -29,11 +30,13 @@ from PIL import Image as PILImage
 
 from models.records import Image, UsageError
 from training.data.charset import read_charset
+from training.data.labels import read_labels
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
 from training.synthesis.lines import LineSource
 from training.synthesis.pages import MIX, PageSource
 from training.synthesis.pixels import resize
+from training.synthesis.scenes import WordCrop
 
 LABEL_FILES = {"lines": "rec_gt.txt", "directions": "direction_gt.txt", "pages": "Label.txt"}
 """The label file of each kind; `direction_gt.txt` holds `image<TAB>0|180`."""
@@ -55,6 +58,7 @@ class Plan:
         seed: of the set.
         color: whether lines have three channels.
         mix: kinds of pages and their weights.
+        words: label file of real word crops to paste into scenes, or None.
         held_out: whether to use the fonts that training never sees.
     """
 
@@ -63,6 +67,7 @@ class Plan:
     seed: int
     color: bool = False
     mix: tuple[tuple[str, float], ...] = ()
+    words: Path | None = None
     held_out: bool = False
 
 
@@ -77,7 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     devset = kinds.add_parser("devset", help="a development set of pages in fonts that training never uses")
     devset.add_argument("kind", choices=sorted(DEVSETS))
     pages.add_argument(
-        "--kinds", default=",".join(MIX), help="kinds of pages, by commas (default: %(default)s)"
+        "--kinds",
+        default=",".join(MIX),
+        help="kinds of pages, by commas, each with a weight where wanted (scene=2; default: %(default)s)",
+    )
+    pages.add_argument(
+        "--words",
+        type=Path,
+        metavar="LABELS",
+        help="label file (rec_gt.txt) of real word crops to paste into scenes",
     )
     for each in (lines, directions):
         each.add_argument("--color", action="store_true", help="three channels; gray without")
@@ -132,7 +145,9 @@ def plan_of(args: argparse.Namespace) -> Plan:
     if args.what == "devset":
         plan = Plan("pages", charset, _DEVSET_SEED, mix=((DEVSETS[args.kind], 1.0),), held_out=True)
     elif args.what == "pages":
-        plan = Plan("pages", charset, args.seed, mix=_mix(args.kinds))
+        if args.words is not None and not args.words.is_file():
+            raise UsageError(f"--words {args.words}: there is no such label file.")
+        plan = Plan("pages", charset, args.seed, mix=_mix(args.kinds), words=args.words)
     else:
         plan = Plan(args.what, charset, args.seed, color=args.color)
     usable_faces(charset, plan.held_out)  # says at once, and once, if there is none
@@ -140,11 +155,25 @@ def plan_of(args: argparse.Namespace) -> Plan:
 
 
 def _mix(kinds: str) -> tuple[tuple[str, float], ...]:
-    names = [name.strip() for name in kinds.split(",") if name.strip()]
-    unknown = [name for name in names if name not in MIX]
-    if unknown or not names:
-        raise UsageError(f"--kinds {kinds!r}: choose from {', '.join(MIX)}.")
-    return tuple((name, MIX[name]) for name in names)
+    pairs = [item.partition("=")[::2] for item in kinds.split(",") if item.strip()]
+    mix = [(name.strip(), weight.strip() or str(MIX.get(name.strip()))) for name, weight in pairs]
+    try:
+        if not mix or any(name not in MIX for name, _ in mix):
+            raise ValueError("an unknown kind")
+        return tuple((name, float(weight)) for name, weight in mix)
+    except ValueError:
+        raise UsageError(
+            f"--kinds {kinds!r}: choose from {', '.join(MIX)}, each with =WEIGHT where wanted."
+        ) from None
+
+
+def _word_crops(labels: Path | None) -> list[WordCrop]:
+    """The crops of a label file that can be read; images with polygons on them are pages, not crops."""
+    if labels is None:
+        return []
+    crops = (image for image in read_labels(labels).images if not image.regions[0].polygon)
+    pixels = ((cv2.imread(str(crop.path)), crop.regions[0].text) for crop in crops)
+    return [WordCrop(np.asarray(image, np.uint8), text) for image, text in pixels if image is not None]
 
 
 def write_set(plan: Plan, output: Path, count: int, workers: int) -> None:
@@ -206,7 +235,9 @@ def sampler(plan: Plan) -> Callable[[int], tuple[Image, str]]:
     """The function index -> (image, label as its file spells it) of a plan."""
     faces = usable_faces(plan.charset, plan.held_out)
     if plan.what == "pages":
-        pages = PageSource(plan.seed, plan.charset, mix=dict(plan.mix), faces=faces)
+        pages = PageSource(
+            plan.seed, plan.charset, mix=dict(plan.mix), faces=faces, words=_word_crops(plan.words)
+        )
         return lambda index: _page_label(pages, index)
     if plan.what == "directions":
         turned = DirectionSource(plan.seed, plan.charset, color=plan.color, faces=faces)

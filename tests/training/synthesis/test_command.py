@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from models.records import UsageError
@@ -70,6 +71,25 @@ def test_pages_come_with_ppocrlabel_files(synthesize, tmp_path: Path, words: tup
         for line in json.loads(label):
             assert line["transcription"]
             assert all(0 <= x <= width and 0 <= y <= height for x, y in line["points"])
+
+
+def test_real_words_stand_in_made_scenes(synthesize, tmp_path: Path):
+    (tmp_path / "words").mkdir()
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / "words" / f"{number}.png"), np.full((30, 90, 3), 40 * number, np.uint8))
+    rows = "".join(f"{number}.png\tREALWORD{number}\n" for number in range(4))
+    (tmp_path / "words" / "rec_gt.txt").write_text(rows, "utf-8")
+    words = ("--words", str(tmp_path / "words" / "rec_gt.txt"))
+    synthesize("pages", "--kinds", "scene=3", *words, "--count", "6", "--output", str(tmp_path / "out"))
+    assert "REALWORD" in (tmp_path / "out" / "Label.txt").read_text("utf-8")
+
+
+def test_kinds_carry_weights():
+    assert command._mix("scene=2, form=.5") == (("scene", 2.0), ("form", 0.5))
+    assert dict(command._mix("receipt")) == {"receipt": command.MIX["receipt"]}
+    for wrong in ("poem", "scene=much", ""):
+        with pytest.raises(UsageError, match="choose from"):
+            command._mix(wrong)
 
 
 def test_directions_are_labelled_by_degrees(synthesize, tmp_path: Path):
