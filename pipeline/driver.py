@@ -18,9 +18,9 @@ from pipeline.lock import Lock
 from pipeline.manifest import read_groups, wave_uri
 from pipeline.options import JobOptions, result_options
 from pipeline.progress import Progress
-from pipeline.rescue import Counts, WorkerDiedError, rescue
+from pipeline.rescue import Counts, rescue
 from pipeline.waves import Marker
-from pipeline.workers import Workers
+from pipeline.workers import WorkerDiedError, Workers
 
 if TYPE_CHECKING:
     from apache_beam.metrics.metric import MetricResults
@@ -138,18 +138,15 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
         Exception: whatever Beam raises.
     """
     job.check()
-    workers = job.workers
-    if workers is not None:
-        workers.start()
+    work = functools.partial(_run_pipeline, job, manifest, name)
+    if job.workers is None:
+        return Counts.of(work())
     try:
-        return Counts.of(_run_pipeline(job, manifest, name))
-    except Exception as error:
+        job.workers.start()
+        return Counts.of(job.workers.attend(work))
+    except Exception:
         job.check()
-        died = workers is not None and not workers.alive()
-        if workers is not None:
-            workers.stop()
-        if died:
-            raise WorkerDiedError from error
+        job.workers.stop()
         raise
 
 

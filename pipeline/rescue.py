@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from models.records import Failure
 from pipeline import waves
 from pipeline.manifest import write_part
+from pipeline.workers import WorkerDiedError
 from transforms import storage
 from transforms.storage import Source
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 LAST_TRIES = 2
 """Times that a file may kill workers when it is alone, before it is given up."""
 CRASHED = "crashed"
-
-
-class WorkerDiedError(Exception):
-    """A worker process is gone: killed, out of memory, or brought down by a file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing.connection
-import threading
-from multiprocessing.process import BaseProcess
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -13,24 +12,24 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWo
 from apache_beam.transforms import environments
 
 from pipeline.options import JobOptions
-from pipeline.workers import URN, Workers
+from pipeline.workers import Worker, Workers
 
-WATCH_S = 1.0
-"""Seconds between looks at whether a pipeline that has lost a worker has noticed."""
+URN = "ppocr-beam:environment:workers:v1"
 
-_pools: dict[bytes, Workers] = {}
+_crews: dict[bytes, Iterator[Worker]] = {}
+_numbers = itertools.count()
 
 
 class WorkersEnvironment(environments.Environment):
-    """Beam's word for where user code runs: in the processes of a `Workers`."""
+    """Beam's word for where user code runs: in the processes of a crew."""
 
-    def __init__(self, pool: bytes) -> None:
+    def __init__(self, crew: bytes) -> None:
         super().__init__(environments.python_sdk_capabilities())
-        self._pool = pool
+        self._crew = crew
 
     def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:
         """Name and content of the environment in a pipeline's proto."""
-        return URN, self._pool
+        return URN, self._crew
 
     @staticmethod
     def from_runner_api_parameter(payload: bytes, *_: Any) -> WorkersEnvironment:
@@ -47,26 +46,14 @@ class _Connection(GrpcWorkerHandler):
 
     def __init__(self, payload: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)
-        self._pool = _pools[payload]
-        self._stopped = threading.Event()
+        self._worker = next(_crews[payload])
 
     def start_worker(self) -> None:
-        process = self._pool.connect(self.control_address, self.worker_id)
-        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+        """Has the worker connect to the pipeline's control service."""
+        self._worker.pipe.send((self.control_address, self.worker_id))
 
     def stop_worker(self) -> None:
         """The worker itself has seen its connection close and waits for the next pipeline."""
-        self._stopped.set()
-
-    def _watch(self, process: BaseProcess) -> None:
-        """Fails what Beam waits for when the worker is gone.
-
-        Beam sees a connection that breaks, but waits for ever for a worker killed before it has connected.
-        """
-        while not self._stopped.is_set():
-            if multiprocessing.connection.wait([process.sentinel], WATCH_S):
-                self.control_conn.abort(RuntimeError("a worker process is gone"))
-                self._stopped.wait(WATCH_S)
 
 
 def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOptions:
@@ -87,6 +74,7 @@ def local_runner(workers: Workers | None) -> FnApiRunner:
     """
     if workers is None:
         return FnApiRunner()
-    pool = str(id(workers)).encode()
-    _pools[pool] = workers
-    return FnApiRunner(default_environment=WorkersEnvironment(pool))
+    _crews.clear()  # a pipeline that was left alone when a worker died shall find no other one
+    crew = str(next(_numbers)).encode()
+    _crews[crew] = itertools.cycle(workers.crew())
+    return FnApiRunner(default_environment=WorkersEnvironment(crew))

@@ -10,17 +10,24 @@ their pipe is.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 from pipeline import progress
 
-URN = "ppocr-beam:environment:workers:v1"
+LOOK_S = 0.1
+"""Seconds between looks at whether all workers live."""
+GRACE_S = 2.0
+"""Seconds in which a process that is gone is seen to be so, after others have noticed."""
 _PRELOADED = ["pipeline.logs", "pipeline.graph", "apache_beam.runners.worker.sdk_worker", "onnxruntime"]
 
 
@@ -28,6 +35,13 @@ def prepare() -> None:
     """Starts the process that workers are forked from: it imports what they need in the meantime."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
     forkserver.ensure_running()
+
+
+T = TypeVar("T")
+
+
+class WorkerDiedError(Exception):
+    """A worker process is gone: killed, out of memory, or brought down by a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +64,12 @@ class Workers:
         self.count = count
         self._tallies: list[progress.Tally] = []
         self._workers: list[Worker] = []
-        self._next = 0
         prepare()  # a process with one thread: none of the driver's threads and connections come along
         self._context = multiprocessing.get_context("forkserver")
 
     def start(self) -> None:
         """Starts all that do not run."""
-        self._workers = [worker for worker in self._workers if worker.process.is_alive()]
+        self._workers = [worker for worker in self._workers if not _gone([worker])]
         while len(self._workers) < self.count:
             ours, theirs = self._context.Pipe()
             tally = progress.new_tally()
@@ -75,16 +88,29 @@ class Workers:
             worker.pipe.close()
         self._workers = []
 
-    def alive(self) -> bool:
-        """Whether all of them live."""
-        return all(worker.process.is_alive() for worker in self._workers)
+    def attend(self, work: Callable[[], T]) -> T:
+        """Does what needs all workers, such as running a pipeline, for as long as all of them live.
 
-    def connect(self, control_address: str, worker_id: str) -> BaseProcess:
-        """Has the next worker connect to a pipeline's control service; returns the worker's process."""
-        worker = self._workers[self._next % len(self._workers)]
-        self._next += 1
-        worker.pipe.send((control_address, worker_id))
-        return worker.process
+        Beam may wait for ever for a worker that is killed before or while it connects. So the work is done in
+        a thread, which is left alone with its fate when a worker is gone.
+
+        Raises:
+            WorkerDiedError: one is gone.
+            Exception: whatever `work` raises otherwise.
+        """
+        outcome: Future[T] = Future()
+        threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
+        while not wait([outcome], LOOK_S).done:
+            if _gone(self._workers):
+                raise WorkerDiedError
+        error = outcome.exception()
+        if isinstance(error, Exception) and _gone(self._workers, GRACE_S):
+            raise WorkerDiedError from error
+        return outcome.result()
+
+    def crew(self) -> list[Worker]:
+        """The workers that run now."""
+        return list(self._workers)
 
     def tallies(self) -> list[progress.Tally]:
         """The tallies of all workers there ever were."""
@@ -93,6 +119,22 @@ class Workers:
     def pids(self) -> list[int]:
         """Process ids of the workers."""
         return [worker.process.pid or 0 for worker in self._workers]
+
+
+def _gone(workers: list[Worker], seconds: float = 0.0) -> bool:
+    """Whether one of them is gone; waits for that, at most so long.
+
+    A process's end of its pipe closes when it ends, at once. Its exit status comes later, by way of the
+    process that it was forked from.
+    """
+    return bool(multiprocessing.connection.wait([worker.pipe for worker in workers], seconds))
+
+
+def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
+    try:
+        outcome.set_result(work())
+    except BaseException as error:
+        outcome.set_exception(error)
 
 
 def _work(pipe: Connection, tally: progress.Tally) -> None:

@@ -15,7 +15,8 @@ import pytest
 from pipeline import driver
 from pipeline.__main__ import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, main
 from pipeline.manifest import read_groups
-from pipeline.rescue import Counts, WorkerDiedError
+from pipeline.rescue import Counts
+from pipeline.workers import WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
 
 FILES = 7

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import manifest
-from pipeline.rescue import Counts, WorkerDiedError, rescue
+from pipeline.rescue import Counts, rescue
+from pipeline.workers import WorkerDiedError
 from transforms.storage import Source
 
 FACTS = {"run_id": "run", "bundle_id": "b"}

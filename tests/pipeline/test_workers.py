@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.__main__ import DONE, INTERRUPTED, main
-from pipeline.workers import Workers
+from pipeline.workers import WorkerDiedError, Workers
 from tests.builders import write_pages
 
 PAGES = 30
@@ -120,7 +120,7 @@ def rows(output: Path) -> list[dict[str, Any]]:
 
 def wait_for_marker(job: subprocess.Popen[str], output: Path) -> None:
     wait_until(lambda: (output / "_waves" / "00000.json").exists() or job.poll() is not None, 300)
-    assert job.poll() is None
+    assert job.poll() is None, job.communicate()
 
 
 def test_a_killed_worker_costs_no_row(command: Callable[[str, int, int], list[str]], tmp_path: Path) -> None:
@@ -194,19 +194,61 @@ def test_interrupted_job_stops_cleanly_says_how_to_resume_and_does(
     assert len(rows(tmp_path / "out")) == PAGES + 1
 
 
-def test_a_worker_killed_before_it_connects_fails_the_pipeline(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before it connects", "while it works"])
+def test_a_worker_that_is_killed_is_noticed(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, moment: str, tmp_path: Path
 ) -> None:
     import apache_beam as beam
 
     from pipeline import runner
 
-    def killed(pipe: Any, message: Any) -> None:
-        for pid in workers.pids():
-            os.kill(pid, signal.SIGKILL)
+    victim = workers.pids()[0]
+    if moment == "before it connects":
+        monkeypatch.setattr(
+            "multiprocessing.connection.Connection.send", lambda *_: os.kill(victim, signal.SIGKILL)
+        )
 
-    monkeypatch.setattr("multiprocessing.connection.Connection.send", killed)
-    pipeline = beam.Pipeline(runner=runner.local_runner(workers))
+    def kill(number: int) -> int:
+        os.kill(victim, signal.SIGKILL)
+        return number
+
+    def work() -> None:
+        with beam.Pipeline(runner=runner.local_runner(workers)) as pipeline:
+            _ = pipeline | beam.Create([1]) | beam.Map(kill) | beam.Reshuffle() | beam.Map(print)
+
+    with pytest.raises(WorkerDiedError):
+        workers.attend(work)
+
+
+def test_a_pipeline_s_own_failure_is_no_worker_s_death(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.workers.GRACE_S", 0.2)
+
+    def work() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        workers.attend(work)
+
+
+def test_a_death_that_a_pipeline_notices_first_is_a_death(workers: Workers) -> None:
+    def work() -> None:
+        os.kill(workers.pids()[0], signal.SIGKILL)
+        raise RuntimeError("Channel closed prematurely.")
+
+    with pytest.raises(WorkerDiedError):
+        workers.attend(work)
+
+
+def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:
+    import apache_beam as beam
+
+    from pipeline import runner
+
+    left_alone = runner.local_runner(workers)
+    runner.local_runner(workers)
+    pipeline = beam.Pipeline(runner=left_alone)
     _ = pipeline | beam.Create([1])
-    with pytest.raises(RuntimeError, match="a worker process is gone"):
+    with pytest.raises(KeyError):
         pipeline.run()
