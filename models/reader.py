@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-from models.bundle import Bundle, DetectionSpec
-from models.decoding import Limits, decode
+from models.bundle import Bundle
+from models.decoding import decode
 from models.detection import Detector
 from models.direction import DirectionClassifier
 from models.geometry import rectify
+from models.options import DEFAULTS
+from models.options import ReadOptions as ReadOptions
 from models.reading_order import reading_order
 from models.recognition import Recognizer
 from models.records import Image, Page
 from models.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """Everything besides the bundle that changes what is read.
-
-    Attributes:
-        direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
-            and its model is not loaded.
-        min_confidence: lines read with less are dropped; by default half, as the references do.
-        review_threshold: a line needs review where it or one of its characters was read with less.
-        chars: whether to give each character's confidence and extent.
-        detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
-            bundle's.
-        box_threshold: see `DetectionSpec`; None: the bundle's.
-        unclip_ratio: see `DetectionSpec`; None: the bundle's.
-        limits: of decoding.
-    """
-
-    direction: Literal["all", "sample", "off"] = "sample"
-    min_confidence: float = 0.5
-    review_threshold: float = 0.8
-    chars: bool = False
-    detection_limit: int | None = None
-    box_threshold: float | None = None
-    unclip_ratio: float | None = None
-    limits: Limits = Limits()
-
-    def detection(self, spec: DetectionSpec) -> DetectionSpec:
-        """The bundle's detection values with those that were asked for in their place."""
-        asked: dict[str, Any] = {
-            "limit": self.detection_limit,
-            "box_threshold": self.box_threshold,
-            "unclip_ratio": self.unclip_ratio,
-        }
-        return replace(spec, **{name: value for name, value in asked.items() if value is not None})
 
 
 def detector(bundle: Bundle, options: ReadOptions) -> Detector:
@@ -92,7 +57,7 @@ class Reader:
         options: what to read and how.
     """
 
-    def __init__(self, bundle: Bundle, options: ReadOptions = ReadOptions()) -> None:
+    def __init__(self, bundle: Bundle, options: ReadOptions = DEFAULTS) -> None:
         self.options = options
         margin = bundle.manifest.recognition.margin
         self._stages = (

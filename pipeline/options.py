@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from models.reader import ReadOptions
+from models.options import ReadOptions
 from models.records import UsageError
 from transforms import storage
 from transforms.storage import local

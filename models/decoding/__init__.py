@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.decoding import pdf, raster
-from models.decoding.limits import Limits
+from models.limits import Limits
 from models.records import InputError, Page
 
 _DEFAULT = Limits()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from models.decoding.limits import Limits
+from models.limits import Limits
 from models.records import Image, InputError, Page
 
 _POINTS_PER_INCH = 72

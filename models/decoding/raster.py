@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image as PilImage
 from PIL import UnidentifiedImageError
 
-from models.decoding.limits import Limits
 from models.decoding.pixels import as_image, to_bgr, upright
+from models.limits import Limits
 from models.records import Image, InputError, Page
 
 _LOST_ROWS = 1 / 20

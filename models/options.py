@@ -1,0 +1,50 @@
+"""What may be asked of a reader. It imports no engine: the job's `--help` shows these values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.limits import Limits
+
+if TYPE_CHECKING:
+    from models.bundle import DetectionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """Everything besides the bundle that changes what is read.
+
+    Attributes:
+        direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
+            and its model is not loaded.
+        min_confidence: lines read with less are dropped; by default half, as the references do.
+        review_threshold: a line needs review where it or one of its characters was read with less.
+        chars: whether to give each character's confidence and extent.
+        detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
+            bundle's.
+        box_threshold: see `DetectionSpec`; None: the bundle's.
+        unclip_ratio: see `DetectionSpec`; None: the bundle's.
+        limits: of decoding.
+    """
+
+    direction: Literal["all", "sample", "off"] = "sample"
+    min_confidence: float = 0.5
+    review_threshold: float = 0.8
+    chars: bool = False
+    detection_limit: int | None = None
+    box_threshold: float | None = None
+    unclip_ratio: float | None = None
+    limits: Limits = Limits()
+
+    def detection(self, spec: DetectionSpec) -> DetectionSpec:
+        """The bundle's detection values with those that were asked for in their place."""
+        asked: dict[str, Any] = {
+            "limit": self.detection_limit,
+            "box_threshold": self.box_threshold,
+            "unclip_ratio": self.unclip_ratio,
+        }
+        return replace(spec, **{name: value for name, value in asked.items() if value is not None})
+
+
+DEFAULTS = ReadOptions()
