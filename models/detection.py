@@ -104,28 +104,28 @@ def find_regions(
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     to_page = np.array([width / probability.shape[1], height / probability.shape[0]], np.float32)
     bounds = np.array([width, height], np.float32)
-    regions = []
+    corners, scores = [], []
     rectangles = [
         rectangle for rectangle in map(cv2.minAreaRect, contours) if min(rectangle[1]) >= spec.min_side
     ]
     for rectangle in rectangles[: spec.max_candidates]:
         score = mean_inside(probability, cv2.boxPoints(rectangle))
-        if score < spec.box_threshold:
-            continue
         grown = unclip(rectangle, spec.unclip_ratio)
-        if min(grown[1]) < spec.min_side + 2:
-            continue
-        polygon = np.clip(cv2.boxPoints(grown) * to_page, 0, bounds).astype(np.float32)
-        polygon = order_corners(polygon)
-        if _too_thin(polygon):
-            continue
-        regions.append((polygon, score))
-    return regions
+        if score >= spec.box_threshold and min(grown[1]) >= spec.min_side + 2:
+            corners.append(cv2.boxPoints(grown))
+            scores.append(score)
+    if not corners:
+        return []
+    polygons = order_corners(np.clip(np.stack(corners) * to_page, 0, bounds))
+    thin = _too_thin(polygons)
+    return [(polygons[i], score) for i, score in enumerate(scores) if not thin[i]]
 
 
-def _too_thin(polygon: Quad) -> bool:
-    """Whether a polygon that was clipped to the page is three pixels wide or high, or less."""
-    return bool(np.hypot(*(polygon[1] - polygon[0])) <= 3 or np.hypot(*(polygon[3] - polygon[0])) <= 3)
+def _too_thin(polygons: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Whether polygons, (N, 4, 2), are three pixels wide or high, or less, when clipped to the page."""
+    across, down = polygons[:, 1] - polygons[:, 0], polygons[:, 3] - polygons[:, 0]
+    thin: npt.NDArray[np.bool_] = np.minimum(np.hypot(*across.T), np.hypot(*down.T)) <= 3
+    return thin
 
 
 RotatedRect = tuple[Sequence[float], Sequence[float], float]
@@ -146,10 +146,11 @@ def unclip(rectangle: RotatedRect, ratio: float) -> RotatedRect:
 def mean_inside(probability: ProbabilityMap, corners: npt.NDArray[Any]) -> float:
     """Mean of the map over the pixels of a polygon, its border included."""
     rows, columns = probability.shape
-    x0 = min(max(math.floor(corners[:, 0].min()), 0), columns - 1)
-    x1 = min(max(math.ceil(corners[:, 0].max()), 0), columns - 1)
-    y0 = min(max(math.floor(corners[:, 1].min()), 0), rows - 1)
-    y1 = min(max(math.ceil(corners[:, 1].max()), 0), rows - 1)
+    xs, ys = corners.T.tolist()  # four points: Python is faster than NumPy
+    x0 = min(max(math.floor(min(xs)), 0), columns - 1)
+    x1 = min(max(math.ceil(max(xs)), 0), columns - 1)
+    y0 = min(max(math.floor(min(ys)), 0), rows - 1)
+    y1 = min(max(math.ceil(max(ys)), 0), rows - 1)
     mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
-    cv2.fillPoly(mask, [(corners - np.array([x0, y0])).astype(np.int32)], 1)
+    cv2.fillPoly(mask, [(corners - (x0, y0)).astype(np.int32)], 1)
     return float(cv2.mean(probability[y0 : y1 + 1, x0 : x1 + 1], mask)[0])

@@ -16,21 +16,26 @@ TALL = 1.5
 
 
 def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
-    """Orders a rectangle's corners clockwise, starting at the top left.
+    """Orders the corners of rectangles clockwise, starting at the top left.
 
     Top left is the upper one of the two leftmost corners, which is right for rectangles that are wider than
     high and turned by less than 45 degrees; the order stays clockwise for any.
 
     Args:
-        corners: (4, 2), a convex quadrilateral's corners in any order.
+        corners: (..., 4, 2), convex quadrilaterals' corners in any order.
     """
-    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
-    left = by_x[:2][np.argsort(by_x[:2, 1], kind="stable")]
-    right = by_x[2:][np.argsort(by_x[2:, 1], kind="stable")]
-    return np.array([left[0], right[0], right[1], left[1]], np.float32)
+    by_x = _sorted(corners, axis=0)
+    left, right = _sorted(by_x[..., :2, :], axis=1), _sorted(by_x[..., 2:, :], axis=1)
+    clockwise = [left[..., 0, :], right[..., 0, :], right[..., 1, :], left[..., 1, :]]
+    return np.stack(clockwise, axis=-2).astype(np.float32)
 
 
-def rectify(page: Page, margin: float = 0.0) -> Page:
+def _sorted(points: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.floating]:
+    order = np.argsort(points[..., axis], axis=-1, kind="stable")
+    return np.take_along_axis(points, order[..., None], axis=-2)
+
+
+def rectify(page: Page, margin: float = 0.0, one_channel: bool = False) -> Page:
     """Cuts each line out of the page and drops the page's pixels.
 
     A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then
@@ -39,33 +44,43 @@ def rectify(page: Page, margin: float = 0.0) -> Page:
     Args:
         page: has an image.
         margin: part of a polygon's shorter side by which its crop reaches beyond it on every side.
+        one_channel: whether grey is enough: cutting takes half the time then.
 
     Raises:
         ValueError: the page has no image.
     """
     if page.image is None:
         raise ValueError(f"page {page.index} of {page.uri!r} has no image: it was rectified before")
-    image = page.image
+    if not page.lines:
+        return replace(page, image=None)
+    image = gray(page.image) if one_channel else page.image
     to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
-    return replace(page, image=None, lines=tuple(_cut(line, image, to_image, margin) for line in page.lines))
+    quads = grow(np.stack([line.polygon for line in page.lines]), margin) * to_image
+    lines = [_cut(line, crop_quad(image, quad)) for line, quad in zip(page.lines, quads, strict=True)]
+    return replace(page, image=None, lines=tuple(lines))
 
 
-def _cut(line: Line, image: Image, to_image: npt.NDArray[np.float32], margin: float) -> Line:
-    crop = crop_quad(image, grow(line.polygon, margin) * to_image)
+def _cut(line: Line, crop: Image) -> Line:
     if crop.shape[0] >= TALL * crop.shape[1]:
         return replace(line, crop=np.rot90(crop), polygon=np.roll(line.polygon, -1, axis=0))
     return replace(line, crop=crop)
 
 
-def grow(polygon: Quad, margin: float) -> Quad:
-    """Moves each side of a rectangle out by a part of its shorter side."""
-    across, down = polygon[1] - polygon[0], polygon[3] - polygon[0]
-    width, height = max(float(np.hypot(*across)), 1e-6), max(float(np.hypot(*down)), 1e-6)
-    distance = margin * min(width, height)
-    across, down = across * (distance / width), down * (distance / height)
-    return (polygon + np.stack([-across - down, across - down, across + down, down - across])).astype(
-        np.float32
-    )
+def grow(polygons: Quad, margin: float) -> Quad:
+    """Moves each side of rectangles, (..., 4, 2), out by a part of their shorter side."""
+    across = polygons[..., 1, :] - polygons[..., 0, :]
+    down = polygons[..., 3, :] - polygons[..., 0, :]
+    width, height = _lengths(across), _lengths(down)
+    distance = margin * np.minimum(width, height)
+    across = across * (distance / width).astype(np.float32)
+    down = down * (distance / height).astype(np.float32)
+    moves = [-across - down, across - down, across + down, down - across]
+    return polygons + np.stack(moves, axis=-2)
+
+
+def _lengths(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    lengths: npt.NDArray[np.float64] = np.hypot(sides[..., :1], sides[..., 1:]).astype(np.float64)
+    return np.maximum(lengths, 1e-6)
 
 
 def crop_quad(image: Image, polygon: Quad) -> Image:
@@ -78,8 +93,9 @@ def crop_quad(image: Image, polygon: Quad) -> Image:
         image: (H, W, 3) or (H, W).
         polygon: clockwise from the top left, in pixels of `image`.
     """
-    sides = np.linalg.norm(polygon - np.roll(polygon, -1, axis=0), axis=1)
-    width, height = max(1, int(max(sides[0], sides[2]))), max(1, int(max(sides[1], sides[3])))
+    corners = polygon.tolist()  # four points: Python is faster than NumPy
+    top, right, bottom, left = map(math.dist, corners, corners[1:] + corners[:1])
+    width, height = max(1, int(max(top, bottom))), max(1, int(max(right, left)))
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     transform = cv2.getPerspectiveTransform(polygon.astype(np.float32), upright)
     crop = cv2.warpPerspective(
@@ -114,5 +130,7 @@ def fit_height(line: Line, height: int, max_width: int, one_channel: bool) -> Im
 
 
 def gray(image: Image) -> Image:
-    """(H, W, 3), blue, green, red, to (H, W)."""
+    """(H, W, 3), blue, green, red, to (H, W); grey already, it stays as it is."""
+    if image.ndim == 2:
+        return image
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

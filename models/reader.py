@@ -17,6 +17,9 @@ from models.recognition import Recognizer
 from models.records import Image, Page
 from models.session import Session
 
+PageStage = Callable[[Sequence[Page]], list[Page]]
+"""Pages in, as many pages out, in the same order."""
+
 
 def detector(bundle: Bundle, options: ReadOptions) -> Detector:
     """The bundle's detector."""
@@ -24,7 +27,15 @@ def detector(bundle: Bundle, options: ReadOptions) -> Detector:
     return Detector(options.detection(spec), Session(bundle.model_path(spec)))
 
 
-def direction_classifier(bundle: Bundle, options: ReadOptions) -> Callable[[Sequence[Page]], list[Page]]:
+def rectifier(bundle: Bundle) -> PageStage:
+    """What cuts out lines with as much air and as many channels as the bundle's models want."""
+    manifest = bundle.manifest
+    one_channel = manifest.direction.color == manifest.recognition.color == "gray"
+    margin = manifest.recognition.margin
+    return lambda pages: [rectify(page, margin, one_channel) for page in pages]
+
+
+def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's direction classifier; what leaves pages as they are where it is off."""
     if options.direction == "off":
         return list
@@ -59,10 +70,9 @@ class Reader:
 
     def __init__(self, bundle: Bundle, options: ReadOptions = DEFAULTS) -> None:
         self.options = options
-        margin = bundle.manifest.recognition.margin
         self._stages = (
             detector(bundle, options),
-            lambda pages: [rectify(page, margin) for page in pages],
+            rectifier(bundle),
             direction_classifier(bundle, options),
             recognizer(bundle, options),
         )

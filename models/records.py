@@ -36,7 +36,8 @@ class Line:
     Attributes:
         polygon: where the line stands on the upright page.
         detection_score: mean probability of text inside the polygon, 0 to 1.
-        crop: the rectified pixels; present between rectification and recognition only.
+        crop: the rectified pixels, (h, w) where the models take grey; present between rectification and
+            recognition only.
         direction: 0, or 180 where the line was upside down and its crop was turned.
         direction_confidence: the classifier's probability of `direction`, or None where it was not asked.
         text: what was read.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -55,11 +56,8 @@ class Normalizer:
     """
 
     def __init__(self, model: ModelFile) -> None:
-        self.color = model.color
-        self._scale = np.array([1 / (255 * std) for std in model.std], np.float32)
-        self._shift = np.array(
-            [-mean / std for mean, std in zip(model.mean, model.std, strict=True)], np.float32
-        )
+        self._order = (2, 1, 0) if model.color == "rgb" else range(len(model.mean))
+        self._tables = [_table(mean, std) for mean, std in zip(model.mean, model.std, strict=True)]
 
     def __call__(self, pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
         """Writes normalised pixels into a tensor.
@@ -68,9 +66,12 @@ class Normalizer:
             pixels: (H, W, 3), blue, green, red; or (H, W) for a model that takes grey.
             out: (C, H, W), overwritten.
         """
-        for channel in range(out.shape[0]):
-            plane = (
-                pixels if pixels.ndim == 2 else pixels[:, :, 2 - channel if self.color == "rgb" else channel]
-            )
-            np.multiply(plane, self._scale[channel], out=out[channel], casting="unsafe")
-            out[channel] += self._shift[channel]
+        planes = cv2.split(pixels)
+        for channel, (plane, table) in enumerate(zip(self._order, self._tables, strict=True)):
+            cv2.LUT(planes[plane], table, dst=out[channel])
+
+
+def _table(mean: float, std: float) -> npt.NDArray[np.float32]:
+    """What each of the 256 values becomes; reading it takes half the time of arithmetic."""
+    values = np.arange(256, dtype=np.float32)
+    return values * np.float32(1 / (255 * std)) + np.float32(-mean / std)

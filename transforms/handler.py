@@ -12,14 +12,11 @@ import cv2
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from models.bundle import Bundle
-from models.reader import ReadOptions
+from models.reader import PageStage, ReadOptions
 from models.records import Failure, InputError, Page
 from transforms import metrics
 from transforms.bundles import open_bundle
 from transforms.elements import Element, PageOrFailure, byte_size
-
-PageStage = Callable[[Sequence[Page]], Sequence[Page]]
-"""A stage of models/: pages in, as many pages out, in the same order."""
 
 Load = Callable[[Bundle, ReadOptions], PageStage]
 """Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import apache_beam as beam
 
-from models.geometry import rectify
-from models.records import Page
+from models.reader import rectifier
 from transforms import metrics
 from transforms.bundles import open_bundle
 from transforms.elements import Element, PageOrFailure
@@ -20,8 +19,7 @@ class Rectify(beam.PTransform):
     """Fills the lines' crops and drops the page's image.
 
     Args:
-        bundle: says how much air its recogniser wants around a line; a built-in bundle's name, or the path or
-            URI of a folder.
+        bundle: says what its models want of a crop; a built-in bundle's name, or the path or URI of a folder.
     """
 
     def __init__(self, bundle: str) -> None:
@@ -38,12 +36,9 @@ class _Rectify(beam.DoFn):
         self._bundle = bundle
 
     def setup(self) -> None:
-        self._margin = open_bundle(self._bundle).manifest.recognition.margin
+        self._rectify = rectifier(open_bundle(self._bundle))
 
     def process(self, element: PageOrFailure) -> Iterator[PageOrFailure]:
         with metrics.timed(STAGE):
             results = run_isolated(STAGE, self._rectify, [element])
         yield from results
-
-    def _rectify(self, pages: Sequence[Page]) -> list[Page]:
-        return [rectify(page, self._margin) for page in pages]

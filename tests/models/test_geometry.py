@@ -88,6 +88,19 @@ def test_a_reduced_image_gives_reduced_crops_and_keeps_the_pages_polygons() -> N
     np.testing.assert_array_equal(page.lines[0].polygon, polygon)
 
 
+def test_grey_crops_are_those_of_the_grey_page() -> None:
+    polygon = np.array([[20, 30], [120, 32], [119, 60], [19, 58]], np.float32)
+    page = Page(width=200, height=100, image=gradient(200, 100), lines=(Line(polygon, 1.0),))
+    crop = rectify(page, one_channel=True).lines[0].crop
+    assert crop is not None and page.image is not None
+    np.testing.assert_array_equal(crop, crop_quad(cv2.cvtColor(page.image, cv2.COLOR_BGR2GRAY), polygon))
+
+
+def test_a_page_without_lines_only_loses_its_pixels() -> None:
+    page = rectify(Page(width=200, height=100, image=gradient(200, 100)), 0.2)
+    assert (page.image, page.lines) == (None, ())
+
+
 def test_turning_twice_changes_nothing() -> None:
     polygon = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
     line = Line(polygon, 1.0, crop=gradient(9, 4))

@@ -14,7 +14,7 @@ from models.annotate import CERTAIN, REVIEW, overlay
 from models.bundle import Bundle
 from models.direction import SAMPLE, DirectionClassifier, middle
 from models.geometry import rectify
-from models.reader import Reader, ReadOptions, finish, recognizer
+from models.reader import Reader, ReadOptions, finish, recognizer, rectifier
 from models.records import Line, Page
 from tests.builders import page_image, tiny_bundle
 
@@ -174,6 +174,16 @@ def test_direction(bundle: Bundle, mode: str, flipped: list[bool], asked: int) -
         assert found.crop is not None and found.crop[0, 0, 0] == 255
         start = [50, 20 * i + 9] if flipped[i] else [0, 20 * i]
         np.testing.assert_array_equal(found.polygon[0], start)
+
+
+@pytest.mark.parametrize(("color", "dimensions"), [("gray", 2), ("bgr", 3)])
+def test_crops_have_the_channels_that_are_wanted(bundle: Bundle, color: str, dimensions: int) -> None:
+    manifest = bundle.manifest
+    recognition = replace(manifest.recognition, color=color)
+    page = Page(width=240, height=100, image=page_image(LINES), lines=(line("x", 20),))
+    cut = rectifier(replace(bundle, manifest=replace(manifest, recognition=recognition)))
+    crop = cut([page])[0].lines[0].crop
+    assert crop is not None and crop.ndim == dimensions
 
 
 def test_direction_that_is_off_loads_no_model(tmp_path: Path) -> None:
