@@ -19,7 +19,7 @@ from pipeline.manifest import read_groups, wave_uri
 from pipeline.options import JobOptions, result_options
 from pipeline.progress import Progress
 from pipeline.rescue import Counts, rescue
-from pipeline.waves import Marker
+from pipeline.waves import JobError, Marker
 from pipeline.workers import WorkerDiedError, Workers
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ DEATHS = 2
 _log = logging.getLogger(__name__)
 
 
-class JobError(Exception):
-    """The job failed for a reason that is neither the user's nor a page's; one line, exit status 1."""
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """A run that is about to do some waves.
@@ -46,7 +42,7 @@ class Job:
         bundle: opened and checked.
         run_id: the run's name.
         files: the number of files of each wave that is to be done.
-        workers: processes for a local run; None: the driver's own process, or a cluster, does the work.
+        workers: processes for a local run; None: a cluster does the work, or there is none.
         interrupted: set when the run shall end.
     """
 
@@ -157,7 +153,7 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> MetricResults:
 
     options = job.options
     wave_job = graph.WaveJob(manifest, name, options, job.bundle.id, job.run_id, job.facts)
-    beam_runner = runner.local_runner(job.workers) if options.local else None
+    beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
     result = pipeline.run()

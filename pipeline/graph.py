@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 
+from models.reader import detector, direction_classifier, recognizer
 from pipeline import progress
 from pipeline.manifest import read_groups
 from pipeline.options import JobOptions
 from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows
 from transforms.elements import Element, PageOrFailure
+from transforms.handler import PageModelHandler
 from transforms.storage import Source
 
 NEIGHBOURS = 240
@@ -61,6 +63,12 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "ToRows" >> ToRows(job.bundle_id, job.run_id, read)
     )
     rows | "WriteRows" >> WriteRows(options.output, job.name, job.facts)
+
+
+def load_models(options: JobOptions) -> None:
+    """Loads what the stages will ask for into this process."""
+    for load in (detector, direction_classifier, recognizer):
+        PageModelHandler("load", load, options.bundle, options.read).load_model()
 
 
 def dealt(manifest: str) -> Iterator[Source]:

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory with one worker's files, pages, errors and peak memory in kilobytes."""
-FILES, PAGES, ERRORS, PEAK = range(4)
+"""Shared memory with one worker's files, pages, errors, peak memory in kilobytes, and whether it got ready."""
+FILES, PAGES, ERRORS, PEAK, READY = range(5)
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""
 
@@ -31,7 +31,7 @@ _mine: Tally | None = None
 
 def new_tally() -> Tally:
     """A tally, all zero, that can be sent to a worker process that is about to start."""
-    return multiprocessing.sharedctypes.RawArray(c_longlong, 4)
+    return multiprocessing.sharedctypes.RawArray(c_longlong, 5)
 
 
 def adopt(tally: Tally) -> None:

