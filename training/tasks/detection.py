@@ -124,6 +124,12 @@ class DetectionSystem(System):
         page = load_page(labelled)
         yield count(name, page, self.find(page.image))
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Moves crops; a dev page is a frozen record, which Lightning refuses to walk through."""
+        if not isinstance(batch, PageBatch):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def find(self, image: np.ndarray[Any, Any]) -> list[Quads]:
         """The lines' quads, as `models.detection` finds them."""
         settings: Settings = self.config.data

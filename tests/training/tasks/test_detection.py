@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import torch
 from training.config import Config, build_config, load_config
 from training.data.detection import LabelledPage
 from training.tasks.detection import Counts, DetectionSystem, build, count
+from training.tasks.loop import train
 
 SMALL = {
     "backbone": "slim",
@@ -86,6 +88,11 @@ def test_a_tiny_set_is_learnt_and_its_lines_are_found(labels: Path) -> None:
     with torch.no_grad():
         scores = system.summarise([row for batch in task.dev for row in system.measure(batch)])
     assert scores["h_mean"] == 1.0
+
+
+def test_the_loop_scores_whole_pages(labels: Path, tmp_path: Path) -> None:
+    config = replace(small_config(labels), steps=2, validate_every=1, loggers=())
+    assert set(train(config, tmp_path / "run")) == {"h_mean", "precision", "recall"}
 
 
 def test_batches_depend_on_seed_and_number_alone(labels: Path) -> None:
