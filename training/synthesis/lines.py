@@ -428,8 +428,8 @@ LOOKS: dict[str, Look] = {
     "fax": Look(9, "common", fax, bend=0.15),
     "inverted": Look(3, "plain", inverted),
     "tinted": Look(6, "any", tinted),
-    "sign": Look(11, "bold", sign, bend=1.0, scene=True),
-    "sign_plain": Look(6, "any", sign, bend=0.8, scene=True),
-    "sign_script": Look(2, "script", sign, bend=0.6, scene=True),
+    "sign": Look(18, "bold", sign, bend=1.0, scene=True),
+    "sign_plain": Look(12, "any", sign, bend=0.8, scene=True),
+    "sign_script": Look(3, "script", sign, bend=0.6, scene=True),
 }
 """The looks by name, with their shares."""
