@@ -52,7 +52,7 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
 def finish(page: Page, options: ReadOptions) -> Page:
     """Drops empty and too uncertain lines, marks those that need review, orders the rest as they are read."""
     lines = [
-        replace(line, needs_review=line.weakest < options.review_threshold)
+        replace(line, needs_review=True) if line.weakest < options.review_threshold else line
         for line in page.lines
         if line.text.strip() and line.confidence >= options.min_confidence
     ]

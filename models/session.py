@@ -66,7 +66,7 @@ class Normalizer:
             pixels: (H, W, 3), blue, green, red; or (H, W) for a model that takes grey.
             out: (C, H, W), overwritten.
         """
-        planes = cv2.split(pixels)
+        planes = (pixels,) if pixels.ndim == 2 else cv2.split(pixels)
         for channel, (plane, table) in enumerate(zip(self._order, self._tables, strict=True)):
             cv2.LUT(planes[plane], table, dst=out[channel])
 
