@@ -6,7 +6,7 @@ header, before a pixel is decoded. Colour profiles are ignored: text does not ne
     JPEG, WebP          OpenCV's decoder where it gives Pillow's pixels (8 bit grey or RGB), else Pillow
     other images        Pillow
     PDF                 PDFium, one page at a time (extra `[pdf]`)
-    HEIC                pillow-heif (extra `[heic]`)
+    HEIC                pillow-heif (extra `[heic]`), turned as the container says, not EXIF
 
 Pages of a TIFF and of a PDF are pages here too; of anything animated the first frame is taken.
 
