@@ -1,6 +1,7 @@
-"""A small web server that acts as Google Cloud Storage, as S3 and as a plain web server, and can misbehave.
+"""A small web server that acts as Google Cloud Storage, S3, Azure and a plain web server, and can misbehave.
 
-One dictionary of files answers in all three dialects, as far as `transforms.storage` speaks them.
+One dictionary of files answers in all four dialects, as far as `transforms.storage` speaks them. What it cannot
+show is whether the clouds themselves take our credentials: nothing here is signed, and abfs:// is not played.
 """
 
 from __future__ import annotations
@@ -16,6 +17,21 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from xml.sax.saxutils import escape, unescape
+
+_S3_LIST = (
+    "<ListBucketResult>{0}<IsTruncated>{1}</IsTruncated>"
+    "<NextContinuationToken>{2}</NextContinuationToken></ListBucketResult>"
+)
+_S3_ENTRY = (
+    "<Contents><Key>{0}</Key><Size>{1}</Size><ETag>{2}</ETag>"
+    "<LastModified>2025-06-02T10:00:00.000Z</LastModified></Contents>"
+)
+_AZURE_LIST = "<EnumerationResults><Blobs>{0}</Blobs><NextMarker>{2}</NextMarker></EnumerationResults>"
+_AZURE_ENTRY = (
+    "<Blob><Name>{0}</Name><Properties><Content-Length>{1}</Content-Length><Etag>{2}</Etag>"
+    "<Content-Type>image/jpeg</Content-Type><Last-Modified>Mon, 02 Jun 2025 10:00:00 GMT</Last-Modified>"
+    "</Properties></Blob>"
+)
 
 
 class FakeCloud(ThreadingHTTPServer):
@@ -94,9 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif google and self.command == "POST":
             self.google_upload()
         elif self.command == "POST":
-            self.s3_delete()
+            self.azure_delete() if query.get("comp") == "batch" else self.s3_delete()
         elif not name:
-            self.listing(query, google=bool(google))
+            self.listing(query, "google" if google else "azure" if "comp" in query else "s3")
         elif self.command == "PUT":
             self.server.files[name] = self.body
             self.answer(200, b"", {"ETag": etag(self.body)})
@@ -135,26 +151,35 @@ class _Handler(BaseHTTPRequestHandler):
         deleted = "".join(f"<Deleted><Key>{escape(name)}</Key></Deleted>" for name in names)
         self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
 
-    def listing(self, query: dict[str, str], google: bool) -> None:
-        """Lists two files a page."""
-        prefix, token = (
-            query.get("prefix", ""),
-            query.get("pageToken") or query.get("continuation-token") or "",
+    def azure_delete(self) -> None:
+        """Deletes the files that the parts of the body name, and answers in as many parts."""
+        answers = []
+        for number, path in enumerate(re.findall(r"DELETE (\S+) HTTP", self.body.decode())):
+            name = urllib.parse.unquote(path).split("?")[0].partition("/bucket/")[2]
+            status = "404 Not Found" if self.server.files.pop(name, None) is None else "202 Accepted"
+            code = "x-ms-error-code: BlobNotFound\r\n" if status.startswith("404") else ""
+            head = f"--b\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\n"
+            answers.append(f"{head}HTTP/1.1 {status}\r\n{code}\r\n\r\n")
+        self.answer(
+            202, f"{''.join(answers)}--b--\r\n".encode(), {"Content-Type": "multipart/mixed; boundary=b"}
         )
+
+    def listing(self, query: dict[str, str], dialect: str) -> None:
+        """Lists two files a page."""
+        tokens = (query.get(key) for key in ("pageToken", "continuation-token", "marker"))
+        prefix, token = query.get("prefix", ""), next(filter(None, tokens), "")
         names = sorted(name for name in self.server.files if name.startswith(prefix) and name > token)
         page, more = names[:2], names[1] if len(names) > 2 else None
-        if google:
+        if dialect == "google":
             answer: dict[str, Any] = {"items": [described(name, self.server.files[name]) for name in page]}
             return self.answer(200, json.dumps(answer | ({"nextPageToken": more} if more else {})).encode())
+        text = _AZURE_LIST if dialect == "azure" else _S3_LIST
+        entry = _AZURE_ENTRY if dialect == "azure" else _S3_ENTRY
         entries = "".join(
-            f"<Contents><Key>{escape(name)}</Key><Size>{len(self.server.files[name])}</Size>"
-            f"<ETag>{escape(etag(self.server.files[name]))}</ETag>"
-            "<LastModified>2025-06-02T10:00:00.000Z</LastModified></Contents>"
+            entry.format(escape(name), len(self.server.files[name]), escape(etag(self.server.files[name])))
             for name in page
         )
-        token = f"<NextContinuationToken>{escape(more)}</NextContinuationToken>" if more else ""
-        truncated = str(bool(more)).lower()
-        text = f"<ListBucketResult>{entries}<IsTruncated>{truncated}</IsTruncated>{token}</ListBucketResult>"
+        text = text.format(entries, str(bool(more)).lower(), escape(more or ""))
         return self.answer(200, text.encode(), {"Content-Type": "application/xml"})
 
     def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:

@@ -14,6 +14,8 @@ def server() -> Iterator[FakeCloud]:
         patch.setenv("STORAGE_EMULATOR_HOST", cloud.url)
         patch.setenv("AWS_ENDPOINT_URL", cloud.url)
         patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AZURE_STORAGE_ENDPOINT", cloud.url)
+        patch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
         patch.setenv("PPOCR_BEAM_NO_AUTH", "1")
         patch.setattr(records, "_FIRST_WAIT_S", 0.001)
         for cached in (gcs._client, object_store._store, http._session):

@@ -265,7 +265,7 @@ class TestRemote:
         cloud.files.update(dict.fromkeys(self.NAMES, b"x"))
         return cloud
 
-    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket"])
+    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket", "az://bucket"])
     @pytest.mark.parametrize(
         ("name", "expected"),
         [
@@ -279,7 +279,7 @@ class TestRemote:
     def test_files_folders_and_globs(self, root: str, name: str, expected: list[str]) -> None:
         assert uris(f"{root}/{name}") == [f"{root}/{name}" for name in expected]
 
-    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket"])
+    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket", "az://bucket"])
     def test_outputs_of_the_job_are_no_inputs(self, root: str, bucket: FakeCloud) -> None:
         written = ["_manifest/00000.parquet", "_waves/00000.json", "errors/e.parquet", "pages/p.parquet"]
         others = ["x/pages/o.parquet", "x/_manifest/list.parquet", "x/outer.jpg"]

@@ -12,14 +12,14 @@ from transforms import storage
 from transforms.storage import Source, records
 from transforms.storage.records import retry
 
-ROOTS = ("local", "gs", "s3", "http")
-WRITABLE = ("local", "gs", "s3")
+ROOTS = ("local", "gs", "s3", "az", "http")
+WRITABLE = ("local", "gs", "s3", "az")
 
 
 @pytest.fixture
 def root(request: pytest.FixtureRequest, cloud: FakeCloud, tmp_path: Path) -> str:
-    roots = {"local": str(tmp_path), "gs": "gs://bucket", "s3": "s3://bucket", "http": f"{cloud.url}/web"}
-    return roots[request.param]
+    roots = {"local": str(tmp_path), "http": f"{cloud.url}/web"}
+    return roots.get(request.param, f"{request.param}://bucket")
 
 
 def put(root: str, name: str, data: bytes, cloud: FakeCloud) -> str:
@@ -35,7 +35,7 @@ def put(root: str, name: str, data: bytes, cloud: FakeCloud) -> str:
 
 everywhere = pytest.mark.parametrize("root", ROOTS, indirect=True)
 wherever_written = pytest.mark.parametrize("root", WRITABLE, indirect=True)
-remote = pytest.mark.parametrize("root", ("gs", "s3", "http"), indirect=True)
+remote = pytest.mark.parametrize("root", ("gs", "s3", "az", "http"), indirect=True)
 
 
 class TestReading:
@@ -97,7 +97,7 @@ class TestReading:
             storage.read(str(path))
         assert caught.value.kind == "forbidden"
 
-    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
     def test_a_bucket_is_no_file(self, root: str) -> None:
         with pytest.raises(InputError, match="is a bucket"):
             storage.read(root)
@@ -161,7 +161,7 @@ class TestTryingAgain:
 
 
 class TestListing:
-    @pytest.mark.parametrize("root", ["local", "gs", "s3"], indirect=True)
+    @pytest.mark.parametrize("root", ["local", "gs", "s3", "az"], indirect=True)
     def test_lists_at_any_depth(self, root: str, cloud: FakeCloud) -> None:
         names = ["x/a.jpg", "x/b/c.jpg", "x/d #%20é'1.jpg", "x/e/f/g.jpg"]
         for name in [*names, "y.jpg", "xy.jpg"]:
@@ -171,12 +171,12 @@ class TestListing:
         for source in listed:
             assert storage.stat(source.uri) == source
 
-    @pytest.mark.parametrize("root", ["local", "gs", "s3"], indirect=True)
+    @pytest.mark.parametrize("root", ["local", "gs", "s3", "az"], indirect=True)
     def test_no_such_folder_is_empty(self, root: str, cloud: FakeCloud) -> None:
         put(root, "x/a.jpg", b"x", cloud)
         assert list(storage.list_files(f"{root}/none/")) == []
 
-    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
     def test_no_such_bucket(self, root: str) -> None:
         with pytest.raises(InputError) as caught:
             list(storage.list_files(root.replace("bucket", "other-bucket") + "/x/"))
@@ -237,7 +237,7 @@ class TestWriting:
         assert not storage.exists(uri)
         storage.delete(uri)
 
-    @pytest.mark.parametrize("root", ["gs", "s3"], indirect=True)
+    @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
     def test_tries_again(self, root: str, cloud: FakeCloud) -> None:
         cloud.faults = [503, "reset"]
         storage.write_atomic(f"{root}/a.json", b"x" * 1000)
