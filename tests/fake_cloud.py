@@ -1,7 +1,7 @@
 """A small web server that acts as Google Cloud Storage, S3, Azure and a plain web server, and can misbehave.
 
-One dictionary of files answers in all four dialects, as far as `transforms.storage` speaks them. What it cannot
-show is whether the clouds themselves take our credentials: nothing here is signed, and abfs:// is not played.
+One dictionary of files answers in all four dialects, as far as `transforms.storage` speaks them. What it
+cannot show is whether the clouds take our credentials: nothing here is signed, and abfs:// is not played.
 """
 
 from __future__ import annotations
