@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from models.records import InputError
-from transforms.sources import file_name, is_image_name
-from transforms.storage import redacted
+from transforms.sources import is_image_name
+from transforms.storage import file_name, redacted
 
 _log = logging.getLogger(__name__)
 

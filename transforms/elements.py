@@ -34,8 +34,8 @@ class ElementCoder(Coder):
     """Pickle, with a size that costs nothing to estimate.
 
     Beam samples the size of the elements between two steps, fused or not, and a coder that does not know
-    better encodes them for that: tens of megabytes of pixels, several times a page for the first pages of a
-    bundle.
+    better encodes them for that: tens of megabytes of pixels, several times a page for the first of each
+    portion of work.
     """
 
     def encode(self, value: PageOrFailure) -> bytes:

@@ -75,7 +75,7 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         return inference
 
 
-# A process keeps its models between bundles and waves; Beam's own sharing holds them by weak references only.
+# A process keeps its models from wave to wave; Beam's own sharing holds them by weak references only.
 @functools.lru_cache(maxsize=8)
 def _loaded(load: Load, bundle: str, options: ReadOptions) -> PageStage:
     cv2.setNumThreads(1)  # there are as many worker processes as cores

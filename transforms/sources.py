@@ -6,34 +6,27 @@ An input is one of:
     a folder      all images, PDFs, tar archives and Parquet files below it; hidden files and the folders of
                   earlier outputs are left out, files of other kinds are counted in the log
     a glob        `*`, `?`, `[...]`, `**`; as if a shell had put the files that it matches in its place
-    a manifest    .txt (one URI a line), .csv, .jsonl or .parquet with a column `uri`; columns `etag`
-                  and `byte_size` are used where there are any
+    a list        of files, see `transforms.lists`
 
 on any storage of `transforms.storage`. Archives and Parquet files with image bytes stay one source here; the
 reader expands them. Local names are kept as they were given, normalised (`./a//b` becomes `a/b`), never
-URL-decoded. A relative name in a manifest is looked for beside the manifest, then in the working directory.
+URL-decoded.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import glob
 import hashlib
-import io
 import itertools
-import json
 import logging
 import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
 
 from models.records import InputError, UsageError
-from transforms import storage
+from transforms import lists, storage
 from transforms.storage import Source, local
 
 __all__ = ["Source", "list_sources"]
@@ -55,10 +48,10 @@ def list_sources(inputs: Sequence[str]) -> Iterator[Source]:
 
     Raises:
         UsageError: at once, when an input does not exist or holds nothing to read; while streaming, when a
-            line of a manifest cannot be understood.
+            row of a list cannot be understood.
     """
     if not inputs:
-        raise UsageError("No input given: name files, folders, globs or manifests with --input.")
+        raise UsageError("No input given: name files, folders, globs or lists of files with --input.")
     return _once(itertools.chain.from_iterable([_checked(name) for name in inputs]))
 
 
@@ -190,127 +183,9 @@ def _file(uri: str) -> Iterator[Source]:
 
 
 def _listed(source: Source) -> Iterator[Source]:
-    """Expands a manifest to its lines; any other file is itself the source."""
-    suffix = os.path.splitext(file_name(source.uri))[1].lower()
-    if suffix == ".parquet":
-        lines = _parquet_lines(source.uri)
-    elif suffix in _LINES:
-        lines = _LINES[suffix](source.uri)
-    else:
-        lines = None
-    if lines is None:
-        yield source
-        return
-    for line in lines:
-        yield _from_line(line, source.uri)
-
-
-def _from_line(line: Mapping[str, Any], manifest: str) -> Source:
-    uri, etag = line["uri"], line.get("etag")
-    if not isinstance(uri, str):
-        kind = type(uri).__name__
-        raise UsageError(
-            f"{storage.redacted(manifest)}: the column uri must hold text; found {kind} {uri!r}."
-        )
-    given = Source(uri, str(etag) if etag else None, _whole(line.get("byte_size")))
-    if not storage.is_local(uri):
-        return given
-    if not storage.is_local(manifest):
-        return replace(given, uri=storage.join(posixpath.dirname(manifest), uri))
-    beside = os.path.normpath(os.path.join(os.path.dirname(local.path_of(manifest)), local.path_of(uri)))
-    for path in (beside, os.path.normpath(local.path_of(uri))):
-        with contextlib.suppress(InputError):
-            return storage.stat(local.uri_of(path))
-    return replace(given, uri=local.uri_of(beside))
-
-
-def _whole(value: Any) -> int | None:
-    """A size as a manifest gives it, which pandas writes as `123.0`; None for what is no number."""
-    try:
-        return int(float(value)) or None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _text_lines(uri: str) -> Iterator[Mapping[str, Any]]:
-    with storage.open_file(uri) as file:
-        for line in _text(file, uri):
-            if uri_of_line := line.rstrip("\r\n"):
-                yield {"uri": uri_of_line}
-
-
-def _csv_lines(uri: str) -> Iterator[Mapping[str, Any]]:
-    shown = storage.redacted(uri)
-    with storage.open_file(uri) as file:
-        rows = csv.DictReader(_text(file, uri))
-        try:
-            if "uri" not in (rows.fieldnames or ()):
-                found = ", ".join(rows.fieldnames or ()) or "nothing"
-                raise UsageError(f"{shown}: a manifest needs a column called uri; found {found}.")
-            yield from (row for row in rows if row["uri"])
-        except csv.Error as error:
-            raise UsageError(f"{shown}, line {rows.reader.line_num}: is not CSV ({error}).") from error
-
-
-def _json_lines(uri: str) -> Iterator[Mapping[str, Any]]:
-    with storage.open_file(uri) as file:
-        for number, line in enumerate(_text(file, uri), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"{storage.redacted(uri)}, line {number}: is not JSON ({error}).") from error
-            if not isinstance(row, dict) or not isinstance(row.get("uri"), str):
-                raise UsageError(
-                    f'{storage.redacted(uri)}, line {number}: must be an object with a string "uri".'
-                )
-            yield row
-
-
-def _parquet_lines(uri: str) -> Iterator[Mapping[str, Any]] | None:
-    """Returns a manifest's rows, or None where the file holds images or cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with storage.open_file(uri) as file:
-            names = pq.read_schema(file).names
-    except (pa.ArrowException, OSError, InputError):
-        return None
-    if "uri" not in names or {"bytes", "image"} & set(names):
-        return None
-    return _parquet_rows(uri, [name for name in ("uri", "etag", "byte_size") if name in names])
-
-
-def _parquet_rows(uri: str, columns: list[str]) -> Iterator[Mapping[str, Any]]:
-    import pyarrow.parquet as pq
-
-    with storage.open_file(uri) as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=columns):
-            yield from (row for row in batch.to_pylist() if row["uri"] not in (None, ""))
-
-
-def _text(file: BinaryIO, uri: str) -> Iterator[str]:
-    """Yields a manifest's lines, ends kept; UTF-8 with or without a byte order mark."""
-    try:
-        yield from io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{storage.redacted(uri)}: a manifest must be UTF-8 text ({error.reason})."
-        ) from error
-
-
-_LINES: Mapping[str, Callable[[str], Iterator[Mapping[str, Any]]]] = {
-    ".txt": _text_lines,
-    ".csv": _csv_lines,
-    ".jsonl": _json_lines,
-}
-
-
-def file_name(uri: str) -> str:
-    """The part of a URI that names a file: a URL's query does not."""
-    return uri.partition("?")[0] if storage.scheme(uri) in ("http", "https") else uri
+    """Expands a list to its files; any other file is itself the source."""
+    files = lists.read_list(source.uri)
+    yield from [source] if files is None else files
 
 
 def is_image_name(name: str) -> bool:

@@ -12,10 +12,10 @@ from transforms.rows import ERRORS, PAGES, Rows, with_facts
 
 
 class WriteRows(beam.PTransform):
-    """Writes `pages/*.parquet` and `errors/*.parquet`: zstd, statistics, one file for each bundle of work.
+    """Writes `pages/*.parquet` and `errors/*.parquet`: zstd, statistics, one file for each portion of work.
 
-    Beam's own sink, since it names only those files that a bundle's last and successful run has written: a
-    runner that repeats a bundle doubles no row.
+    Beam's own sink, since it names only those files that a portion's last and successful run has written: a
+    runner that repeats one doubles no row. (Beam calls a portion a bundle; here that is a folder of models.)
 
     Args:
         output: folder or URI.

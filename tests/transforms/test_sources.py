@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from models.records import UsageError
 from tests.fake_cloud import FakeCloud
 from transforms import storage
-from transforms.sources import Source, _glob_regex, is_image_name, list_sources
+from transforms.sources import _glob_regex, is_image_name, list_sources
 
 
 @pytest.fixture
@@ -139,122 +136,6 @@ class TestGlobs:
         assert not re.fullmatch(_glob_regex("a.jpg"), "aXjpg")
 
 
-class TestManifests:
-    @pytest.fixture(autouse=True)
-    def files(self, here: Path) -> None:
-        touch("s/a.jpg", "s/b c.jpg", "s/t.tar")
-
-    def write(self, kind: str, names: list[str]) -> str:
-        path = Path(f"list.{kind}")
-        if kind == "txt":
-            path.write_text("\ufeff" + "\r\n".join(names) + "\n\n", encoding="utf-8")
-        elif kind == "csv":
-            path.write_text("n,uri\n" + "".join(f'1,"{name}"\n' for name in names))
-        elif kind == "jsonl":
-            path.write_text("".join(json.dumps({"uri": name}) + "\n\n" for name in names))
-        else:
-            pq.write_table(pa.table({"uri": names, "n": [1] * len(names)}), path)
-        return str(path)
-
-    @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
-    def test_lines_are_files(self, kind: str) -> None:
-        listed = list(
-            list_sources(
-                [self.write(kind, ["s/a.jpg", "s/b c.jpg", "s/t.tar", "gs://b/x.jpg", "s/none.jpg"])]
-            )
-        )
-        assert listed[:3] == [storage.stat(uri) for uri in ("s/a.jpg", "s/b c.jpg", "s/t.tar")]
-        assert listed[3:] == [Source("gs://b/x.jpg"), Source("s/none.jpg")]
-
-    def test_names_are_looked_for_beside_it_first(self, here: Path) -> None:
-        touch("lists/s/a.jpg", "lists/own.jpg")
-        Path("lists/list.txt").write_text("s/a.jpg\nown.jpg\ns/b c.jpg\n")
-        assert uris("lists/list.txt") == ["lists/s/a.jpg", "lists/own.jpg", "s/b c.jpg"]
-        assert uris(str(here / "lists/list.txt"))[0] == str(here / "lists/s/a.jpg")
-
-    def test_etag_and_size_are_taken_where_given(self) -> None:
-        table = pa.table(
-            {"uri": ["gs://b/x.jpg", "gs://b/y.jpg"], "etag": ["e", None], "byte_size": [7, None]}
-        )
-        pq.write_table(table, "list.parquet")
-        assert list(list_sources(["list.parquet"])) == [
-            Source("gs://b/x.jpg", "e", 7),
-            Source("gs://b/y.jpg"),
-        ]
-
-    @pytest.mark.parametrize(
-        ("given", "size"), [("7", 7), ("7.0", 7), ("", None), ("nan", None), ("7 kB", None)]
-    )
-    def test_a_size_that_is_no_number_is_as_none(self, given: str, size: int | None) -> None:
-        Path("list.csv").write_text(f"uri,byte_size\ngs://b/x.jpg,{given}\n")
-        assert list(list_sources(["list.csv"])) == [Source("gs://b/x.jpg", None, size)]
-
-    @pytest.mark.parametrize("column", ["bytes", "image"])
-    def test_parquet_with_images_is_a_source_itself(self, column: str) -> None:
-        pq.write_table(pa.table({"uri": ["x"], column: [b"x"]}), "shard.parquet")
-        assert uris("shard.parquet") == ["shard.parquet"]
-
-    def test_parquet_that_cannot_be_opened_is_left_to_the_reader(self) -> None:
-        Path("broken.parquet").write_bytes(b"PAR1 and no more")
-        assert uris("broken.parquet") == ["broken.parquet"]
-
-    def test_in_a_folder_they_are_not_looked_into(self) -> None:
-        self.write("txt", ["s/b c.jpg"])
-        assert uris(".") == ["s/a.jpg", "s/b c.jpg", "s/t.tar"]
-
-    @pytest.mark.parametrize(
-        ("name", "content", "message"),
-        [
-            ("list.csv", "name,path\n1,2\n", "needs a column called uri; found name, path"),
-            ("list.csv", "", "needs a column called uri; found nothing"),
-            pytest.param(
-                "list.csv",
-                f"uri\n{'x' * 200_000}\n",
-                "list.csv, line 2: is not CSV (field larger",
-                id="long field",
-            ),
-            ("list.txt", "\n\n", "holds no images"),
-            ("list.jsonl", '{"uri": "s/a.jpg"}\n{"uri": \n', "line 2: is not JSON"),
-            ("list.jsonl", '{"path": "s/a.jpg"}\n', 'line 1: must be an object with a string "uri"'),
-            ("list.jsonl", "[1]\n", "line 1: must be an object"),
-        ],
-    )
-    def test_that_cannot_be_understood(self, name: str, content: str, message: str) -> None:
-        Path(name).write_text(content)
-        with pytest.raises(UsageError, match=re.escape(message)):
-            uris(name)
-
-    @pytest.mark.parametrize(
-        ("column", "found"),
-        [
-            (pa.array([0, 1]), "int 0"),
-            (pa.array([None, 2.5]), "float 2.5"),
-            (pa.array([b"s/a.jpg"]), "bytes b's/a.jpg'"),
-            (pa.array([["s/a.jpg"]]), "list ['s/a.jpg']"),
-        ],
-    )
-    def test_whose_uris_are_no_text(self, column: pa.Array, found: str) -> None:
-        pq.write_table(pa.table({"uri": column}), "list.parquet")
-        with pytest.raises(
-            UsageError, match=re.escape(f"list.parquet: the column uri must hold text; found {found}")
-        ):
-            uris("list.parquet")
-
-    def test_a_column_of_categories_is_text(self) -> None:
-        pq.write_table(pa.table({"uri": pa.array(["s/a.jpg"]).dictionary_encode()}), "list.parquet")
-        assert uris("list.parquet") == ["s/a.jpg"]
-
-    def test_that_is_not_utf8(self) -> None:
-        Path("list.txt").write_bytes(b"\xff\xfea.jpg\n")
-        with pytest.raises(UsageError, match="must be UTF-8"):
-            uris("list.txt")
-
-    def test_is_read_as_a_stream(self) -> None:
-        Path("list.txt").write_text("".join(f"gs://b/{i}.jpg\n" for i in range(100_000)))
-        listed = list_sources(["list.txt"])
-        assert next(listed) == Source("gs://b/0.jpg")
-
-
 class TestRemote:
     """Object stores; `tests.fake_cloud` plays them."""
 
@@ -291,15 +172,16 @@ class TestRemote:
     def test_knows_size_and_version(self) -> None:
         assert list(list_sources(["gs://bucket/x"]))[0] == storage.stat("gs://bucket/x/a.jpg")
 
-    def test_a_manifest_there_names_files_beside_it(self, bucket: FakeCloud) -> None:
+    def test_a_list_there_names_files_beside_it(self, bucket: FakeCloud) -> None:
         bucket.files["x/list.txt"] = b"a.jpg\ngs://other/b.jpg\n"
         assert uris("gs://bucket/x/list.txt") == ["gs://bucket/x/a.jpg", "gs://other/b.jpg"]
 
-    def test_a_manifest_by_a_signed_url_is_read_and_its_signature_not_shown(self, bucket: FakeCloud) -> None:
-        bucket.files["list.csv"] = b"uri\ngs://other/b.jpg\n"
-        assert uris(f"{bucket.url}/web/list.csv?sig=abc") == ["gs://other/b.jpg"]
+    def test_a_list_by_a_signed_url_is_read_and_its_signature_not_shown(self, bucket: FakeCloud) -> None:
+        bucket.files["list.csv"] = b"uri\ngs://other/b.jpg\nc.jpg\n"
+        listed = uris(f"{bucket.url}/web/list.csv?sig=a/b")
+        assert listed == ["gs://other/b.jpg", f"{bucket.url}/web/c.jpg"]
         bucket.files["list.csv"] = b"name\nb.jpg\n"
-        with pytest.raises(UsageError, match=r"web/list\.csv\?sig=…: a manifest needs"):
+        with pytest.raises(UsageError, match=r"web/list\.csv\?sig=…: a list of files needs"):
             uris(f"{bucket.url}/web/list.csv?sig=abc")
 
     def test_web_files_are_taken_one_by_one(self, bucket: FakeCloud) -> None:

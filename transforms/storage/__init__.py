@@ -37,6 +37,7 @@ __all__ = [
     "Source",
     "delete",
     "exists",
+    "file_name",
     "is_local",
     "join",
     "list_files",
@@ -148,6 +149,11 @@ def is_local(uri: str) -> bool:
 def join(folder: str, *names: str) -> str:
     """Joins a folder's URI or path and names below it."""
     return posixpath.join(folder, *names)
+
+
+def file_name(uri: str) -> str:
+    """The part of a URI that names a file: a URL's query does not."""
+    return uri.partition("?")[0] if scheme(uri) in ("http", "https") else uri
 
 
 def scheme(uri: str) -> str:
