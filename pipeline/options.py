@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib.util
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,11 +20,44 @@ from transforms import storage
 from transforms.storage import local
 
 LOCAL_WAVE = 2000
+_OPTION = re.compile("--?[a-zA-Z]")
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use: by its affinity and by the CPU quotas of its control groups."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.floor(min(allowed, _quota(root))))
+
+
+def _quota(root: Path) -> float:
+    """The smallest quota of the control groups, version 2 or 1, that this process is in, in cores."""
+    quotas = [math.inf]
+    for folder in _groups(root):
+        with contextlib.suppress(
+            OSError, ValueError, ZeroDivisionError
+        ):  # no such group, or one without quota
+            if (folder / "cpu.max").exists():
+                most, period = (folder / "cpu.max").read_text().split()
+            else:
+                most, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            if int(most) > 0:
+                quotas.append(int(most) / int(period))
+    return min(quotas)
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Folders of the process's CPU control groups and of all above them, whether or not they are mounted."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        group = top / path.lstrip("/")
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(top))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +65,7 @@ class JobOptions:
     """What the job was asked to do.
 
     Attributes:
-        inputs: files, folders, globs, manifests and archives, on any storage.
+        inputs: files, folders, globs, lists of files and archives, on any storage.
         output: folder or URI.
         bundle: a built-in bundle's name, or the path or URI of a folder.
         read: everything besides the bundle that changes the rows.
@@ -40,6 +74,8 @@ class JobOptions:
             cluster.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
+        retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
+        verbose: show what Beam and the job log.
         detection_batch: pages that the detector gets at once.
         recognition_batch: pages whose lines go through direction and recognition together.
         runner: Beam's name of a runner; None for this machine.
@@ -50,10 +86,12 @@ class JobOptions:
     output: str
     bundle: str = "ppocrv6-small"
     read: ReadOptions = ReadOptions()
-    workers: int = _cores()
+    workers: int = cores()
     wave_size: int | None = None
     limit: int | None = None
     max_error_rate: float = 1.0
+    retry_errors: bool = False
+    verbose: bool = False
     detection_batch: int = 1
     recognition_batch: int = 1
     runner: str | None = None
@@ -86,15 +124,19 @@ def parse(argv: Sequence[str]) -> JobOptions:
         UsageError: an option is missing, misspelt or has a wrong value.
     """
     parser = _parser()
-    _refuse_misspelt(argv, list(parser._option_string_actions))
-    known, rest = parser.parse_known_args(argv)
-    _refuse_stray(rest)
+    own = parser._option_string_actions
+    _refuse_misspelt(argv, list(own))
+    inputs, ours, beam = _sort(argv, own)
+    known = parser.parse_args(ours)
+    inputs += known.input
+    if not inputs:
+        raise UsageError("there is nothing to read: name files, folders or URIs (--help lists the options)")
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
     job = _values_of(known, _DEFAULT)
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
-    return replace(_DEFAULT, inputs=tuple(known.input), read=read, beam=tuple(rest), **job)
+    return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=tuple(beam), **job)
 
 
 def _values_of(known: argparse.Namespace, record: Any) -> dict[str, Any]:
@@ -103,7 +145,7 @@ def _values_of(known: argparse.Namespace, record: Any) -> dict[str, Any]:
 
 
 def _refuse_misspelt(argv: Sequence[str], own: Sequence[str]) -> None:
-    names = [token.partition("=")[0] for token in argv if re.match("--?[a-zA-Z]", token)]
+    names = [token.partition("=")[0] for token in argv if _OPTION.match(token)]
     unknown = [name for name in names if name not in own]
     if not unknown:
         return
@@ -124,16 +166,25 @@ def _beam_options() -> set[str]:
     return set(re.findall(r"['\"](--[a-zA-Z][\w-]+)['\"]", source.read_text(encoding="utf-8")))
 
 
-def _refuse_stray(rest: Sequence[str]) -> None:
-    """Refuses what is neither an option nor the value of one of Beam's."""
-    may_be_value = False
-    for token in rest:
-        if token.startswith("-"):
-            may_be_value = "=" not in token
-        elif may_be_value:
-            may_be_value = False
+def _sort(argv: Sequence[str], own: Mapping[str, argparse.Action]) -> tuple[list[str], list[str], list[str]]:
+    """Inputs; our options with their values; Beam's with theirs, of which each is taken to have one."""
+    inputs: list[str] = []
+    ours: list[str] = []
+    beam: list[str] = []
+    option, values = ours, 0.0
+    for token in argv:
+        if _OPTION.match(token):
+            name, given, _ = token.partition("=")
+            option = ours if name in own else beam
+            nargs = own[name].nargs if name in own else None
+            values = 0 if given or nargs == 0 else math.inf if nargs == "+" else 1
+            option.append(token)
+        elif values:
+            option.append(token)
+            values -= 1
         else:
-            raise UsageError(f"what is {token!r}? Inputs follow --input")
+            inputs.append(token)
+    return inputs, ours, beam
 
 
 class _Parser(argparse.ArgumentParser):
@@ -146,6 +197,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ppocr-beam",
+        usage="%(prog)s PATH... --output FOLDER [OPTION...]",
         description="Reads the text of page images and documents into Parquet, one row a page.",
         epilog="Any option of Apache Beam is passed through, such as --runner=DataflowRunner --project=NAME. "
         "The same command again resumes where a run stopped. Exit status: 0 done, 1 failed, 2 wrong usage, "
@@ -167,11 +219,20 @@ _DEFAULT_IS = "(default: %(default)s)"
 def _add_files(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("files").add_argument
     add(
-        "--input", nargs="+", action="extend", required=True, metavar="PATH",
-        help="files, folders, globs, manifests (.txt .csv .jsonl .parquet with a column uri), tar archives; "
-        "on this machine, gs://, s3://, az:// or https://",
+        "paths", nargs="*", metavar="PATH",
+        help="files, folders, globs, manifests (.txt .csv .jsonl .parquet with a column uri), archives (.tar "
+        ".tar.gz); on this machine, gs://, s3://, az:// or https://. One archive is one worker's work: many "
+        "small ones spread better than a big one",
+    )  # fmt: skip
+    add(
+        "--input", nargs="+", action="extend", default=[], metavar="PATH",
+        help="the same, also after options of Beam's that take no value",
     )  # fmt: skip
     add("--output", required=True, metavar="FOLDER", help="folder or URI: pages/*.parquet, errors/*.parquet")
+    add(
+        "--retry_errors", action="store_true",
+        help="read again the waves in which pages failed for reasons that may have passed, such as timeouts",
+    )  # fmt: skip
     add("--limit", type=_whole(1), metavar="N", help="read only the first N files of the inputs")
     add(
         "--max_error_rate", type=_number(0, 1), default=_DEFAULT.max_error_rate, metavar="RATE",
@@ -248,6 +309,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--recognition_batch", type=_whole(1), default=_DEFAULT.recognition_batch, metavar="N",
         help=f"pages whose lines are read together {_DEFAULT_IS}",
     )  # fmt: skip
+    add("--verbose", action="store_true", help="show what Beam and the job log")
     add(
         "--runner",
         metavar="NAME",

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory with one worker's files, pages, errors, peak memory in kilobytes, and whether it got ready."""
+"""Shared memory with one worker's files, pages, errors, peak memory in kilobytes, and whether it is ready."""
 FILES, PAGES, ERRORS, PEAK, READY = range(5)
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""

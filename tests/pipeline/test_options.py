@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from models.decoding import Limits
 from models.reader import ReadOptions
 from models.records import UsageError
-from pipeline.options import LOCAL_WAVE, JobOptions, parse, result_options
+from pipeline import options
+from pipeline.options import LOCAL_WAVE, JobOptions, cores, parse, result_options
 
 NEEDED = ["--input", "a", "--output", "out"]
 
 
-def changed(options: JobOptions) -> dict[str, object]:
+def changed(asked: JobOptions) -> dict[str, object]:
     """The options that differ from those of a command with nothing but input and output, flat."""
 
     def flat(options: JobOptions) -> dict[str, object]:
@@ -21,7 +26,7 @@ def changed(options: JobOptions) -> dict[str, object]:
         return {**values, **read.pop("limits"), **read}
 
     plain = flat(parse(NEEDED))
-    return {name: value for name, value in flat(options).items() if value != plain[name]}
+    return {name: value for name, value in flat(asked).items() if value != plain[name]}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,12 @@ def changed(options: JobOptions) -> dict[str, object]:
     [
         ("", {}),
         ("--input b c", {"inputs": ("a", "b", "c")}),
+        ("--chars b", {"inputs": ("b", "a"), "chars": True}),
+        ("--limit 3 b --pdf_dpi=9 c", {"inputs": ("b", "c", "a"), "limit": 3, "pdf_dpi": 9}),
+        ("--project p b", {"inputs": ("b", "a"), "beam": ("--project", "p")}),
+        ("--project=p b", {"inputs": ("b", "a"), "beam": ("--project=p",)}),
+        ("--verbose", {"verbose": True}),
+        ("--retry_errors", {"retry_errors": True}),
         ("--output file:///tmp/a%20b", {"output": "/tmp/a b"}),
         ("--output gs://b/out", {"output": "gs://b/out"}),
         ("--bundle tiny", {"bundle": "tiny"}),
@@ -63,14 +74,14 @@ def test_defaults_are_those_of_the_records() -> None:
     ("arguments", "message"),
     [
         (["--input", "a"], "--output"),
-        (["--output", "out"], "--input"),
+        (["--output", "out"], "nothing to read: name files, folders or URIs"),
         ([*NEEDED, "--wave_sise", "3"], "no option --wave_sise: did you mean --wave_size?"),
         ([*NEEDED, "--wave-size=3"], "no option --wave-size: did you mean --wave_size?"),
         ([*NEEDED, "--runer", "x"], "did you mean --runner?"),
         ([*NEEDED, "--porject", "x"], "did you mean --project?"),
         ([*NEEDED, "--qqqqqq"], "no option --qqqqqq: --help lists"),
         ([*NEEDED, "-o", "x"], "no option -o"),
-        (["scans", *NEEDED], "what is 'scans'? Inputs follow --input"),
+        ([*NEEDED, "b", "--wave_sise", "3"], "did you mean --wave_size?"),
         ([*NEEDED, "--workers", "0"], "'0' is not a whole number from 1 up"),
         ([*NEEDED, "--workers", "two"], "'two' is not a whole number"),
         ([*NEEDED, "--min_confidence", "1.5"], "'1.5' is not a number from 0 to 1"),
@@ -103,12 +114,53 @@ def test_help_is_grouped_and_ends_with_beam(capsys: pytest.CaptureFixture[str]) 
 def test_waves_are_bounded_here_and_whole_on_a_cluster(
     runner: str | None, wave_size: int | None, expected: int | None
 ) -> None:
-    options = JobOptions(("a",), "out", runner=runner, wave_size=wave_size)
-    assert options.wave_files == expected
-    assert options.local == (runner is None)
+    asked = JobOptions(("a",), "out", runner=runner, wave_size=wave_size)
+    assert asked.wave_files == expected
+    assert asked.local == (runner is None)
 
 
 def test_options_that_change_rows_are_all_of_the_reader() -> None:
     found = result_options(ReadOptions())
     fields = {field.name for record in (ReadOptions, Limits) for field in dataclasses.fields(record)}
     assert set(found) == fields - {"limits"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["a b --output out", "--output out a b", "a --output out --input b", "--input=a b --output out"],
+)
+def test_inputs_need_no_option(arguments: str) -> None:
+    assert set(parse(arguments.split()).inputs) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        pytest.param({}, math.inf, id="no control groups"),
+        pytest.param({"proc/self/cgroup": "0::/a\n"}, math.inf, id="not mounted"),
+        pytest.param({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "max 100000\n"}, math.inf,
+                     id="version 2, none"),
+        pytest.param({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
+                      "sys/fs/cgroup/a/cpu.max": "150000 100000\n"}, 1.5, id="version 2, of a parent"),
+        pytest.param({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}, 0.5,
+                     id="version 2, a container's root"),
+        pytest.param({"proc/self/cgroup": "4:cpu,cpuacct:/x\n1:name=systemd:/\n",
+                      "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "300000\n",
+                      "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n"}, 3, id="version 1"),
+        pytest.param({"proc/self/cgroup": "4:cpu:/outside\n", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                      "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, math.inf, id="version 1, none"),
+    ],
+)  # fmt: skip
+def test_workers_are_as_many_as_quotas_allow(tmp_path: Path, files: dict[str, str], quota: float) -> None:
+    allowed = cores(tmp_path / "nothing")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cores(tmp_path) == (allowed if math.isinf(quota) else max(1, min(allowed, int(quota))))
+    assert options._quota(tmp_path) == quota
+
+
+def test_help_imports_no_engine() -> None:
+    code = "import sys, pipeline.options; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"cv2", "PIL", "pyarrow", "onnxruntime", "apache_beam"} & set(modules.split())
