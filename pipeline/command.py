@@ -42,6 +42,8 @@ def command(options: JobOptions) -> int:
             prepare()
         with Lock(options.output) as lock:
             done = waves.markers(options.output)
+            if options.retry_errors:
+                done = {wave: marker for wave, marker in done.items() if not marker.retryable}
             job = build(options, bundle, done, sources)
             summary = run(job, lock, done)
     except UsageError as error:

@@ -30,6 +30,10 @@ ATTEMPTS = 3
 DEATHS = 2
 """Times that workers may be killed in a wave before one of its files is suspected."""
 
+MODEL_FAILURE = "model_failure"
+BROKEN = 3
+"""Pages on which the models must have failed, and no other, for the models to be taken for broken."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -90,6 +94,7 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
         start = time.monotonic()
         counts = _try_wave(job, wave, shown)
         marker = _marker(job, wave, counts, time.monotonic() - start)
+        _refuse_broken(job.options.output, marker)
         lock.check()
         waves.commit(job.options.output, marker)
         shown.end(marker.pages, sum(marker.errors.values()))
@@ -101,6 +106,7 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
     name, manifest = waves.name_of(wave), wave_uri(job.options.output, wave)
     deaths = 0
     for attempt in range(1, ATTEMPTS + 1):
+        waves.reopen(job.options.output, wave)  # where its errors are tried again
         waves.clean(job.options.output, name)
         shown.begin(job.files[wave])
         try:
@@ -188,13 +194,27 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         pages=written[0],
         lines=counts.lines,
         errors=dict(sorted(counts.errors.items())),
-        milliseconds=dict(sorted(counts.milliseconds.items())),
+        microseconds=dict(sorted(counts.microseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,
         bundle_id=job.bundle.id,
         options=result_options(job.options.read),
         run_id=job.run_id,
     )
+
+
+def _refuse_broken(output: str, marker: Marker) -> None:
+    """Ends the job where the models failed on every page: no page is at fault, and the next ones would fail.
+
+    Raises:
+        JobError: says how they failed.
+    """
+    if marker.pages or marker.errors.get(MODEL_FAILURE, 0) < BROKEN:
+        return
+    name = waves.name_of(marker.wave)
+    message = next(waves.messages(output, name, MODEL_FAILURE), "")
+    waves.clean(output, name)
+    raise JobError(f"wave {marker.wave}: the models failed on every page, such as: {message}")
 
 
 def _reason(error: BaseException) -> str:

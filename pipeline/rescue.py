@@ -35,18 +35,18 @@ class Counts:
         pages: rows of pages.
         lines: lines of those.
         errors: rows of errors, by kind.
-        milliseconds: spent by stage.
+        microseconds: spent by stage.
     """
 
     pages: int = 0
     lines: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    milliseconds: Counter[str] = field(default_factory=Counter)
+    microseconds: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
         """The counts among a pipeline's metrics."""
-        from transforms.metrics import ERRORS, MILLISECONDS, NAMESPACE
+        from transforms.metrics import ERRORS, MICROSECONDS, NAMESPACE
 
         found = metrics.query()
         ours = [
@@ -58,7 +58,7 @@ class Counts:
             counters.get("pages", 0),
             counters.get("lines", 0),
             _below(ERRORS, counters),
-            _below(MILLISECONDS, spent),
+            _below(MICROSECONDS, spent),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -67,7 +67,7 @@ class Counts:
             self.pages + other.pages,
             self.lines + other.lines,
             self.errors + other.errors,
-            self.milliseconds + other.milliseconds,
+            self.microseconds + other.microseconds,
         )
 
 

@@ -108,9 +108,9 @@ def summarize(
         peaks: most memory of each worker, in kilobytes.
     """
     done, before = list(done), list(before)
-    errors, milliseconds = (
+    errors, microseconds = (
         _sum(marker.errors for marker in done),
-        _sum(marker.milliseconds for marker in done),
+        _sum(marker.microseconds for marker in done),
     )
     pages, failed = sum(marker.pages for marker in done), sum(errors.values())
     all_pages = pages + sum(marker.pages for marker in before)
@@ -129,7 +129,7 @@ def summarize(
         errors=dict(errors),
         seconds=round(seconds, 3),
         images_per_second=round((pages + failed) / seconds, 3) if seconds else 0.0,
-        seconds_by_stage={stage: spent / 1000 for stage, spent in sorted(milliseconds.items())},
+        seconds_by_stage={stage: spent / 1_000_000 for stage, spent in sorted(microseconds.items())},
         peak_megabytes=[peak // 1024 for peak in peaks],
         error_rate=all_failed / max(1, all_failed + all_pages),
         versions=versions(),

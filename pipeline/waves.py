@@ -8,13 +8,14 @@ before it runs again. Nothing is lost and nothing doubled.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from models.records import UsageError
 from transforms import storage
@@ -24,6 +25,10 @@ FOLDER = "_waves"
 KINDS = ("pages", "errors")
 TEMPORARY = "beam-temp-"
 """What the names of the folders begin with that Beam writes into, beside its files, until it renames them."""
+RETRYABLE = frozenset(("crashed", "forbidden", "missing_extra", "model_failure", "timeout", "unavailable"))
+"""Kinds of errors whose reasons may have passed. A file that was not there is a new one when it is."""
+
+_log = logging.getLogger(__name__)
 
 
 class JobError(Exception):
@@ -40,7 +45,7 @@ class Marker:
         pages: rows in pages/.
         lines: lines of those.
         errors: rows in errors/, by kind.
-        milliseconds: spent by stage, summed over workers.
+        microseconds: spent by stage, summed over workers.
         seconds: from its start to its end.
         bundle: name of the bundle.
         bundle_id: its id.
@@ -53,12 +58,36 @@ class Marker:
     pages: int
     lines: int
     errors: dict[str, int]
-    milliseconds: dict[str, int]
+    microseconds: dict[str, int]
     seconds: float
     bundle: str
     bundle_id: str
     options: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+
+    @classmethod
+    def of(cls, values: Any) -> Marker:
+        """A marker from its JSON.
+
+        Raises:
+            TypeError: something is missing, too many, or of a wrong type.
+        """
+        marker = cls(**values)
+        for name, kind in get_type_hints(cls).items():
+            if not isinstance(
+                getattr(marker, name), (int, float) if kind is float else get_origin(kind) or kind
+            ):
+                raise TypeError(f"{name} is of a wrong type")
+        if not all(
+            isinstance(number, int) for number in (*marker.errors.values(), *marker.microseconds.values())
+        ):
+            raise TypeError("errors or microseconds are no numbers")
+        return marker
+
+    @property
+    def retryable(self) -> bool:
+        """Whether pages failed for reasons that may have passed."""
+        return not RETRYABLE.isdisjoint(self.errors)
 
 
 def name_of(wave: int) -> str:
@@ -68,18 +97,32 @@ def name_of(wave: int) -> str:
 
 def markers(output: str) -> dict[int, Marker]:
     """The markers of the waves that are done, by number."""
-    found = {}
-    for source in storage.list_files(storage.join(output, FOLDER)):
-        if re.search(r"(?:^|/)\d+\.json$", source.uri):
-            marker = Marker(**json.loads(storage.read(source.uri).data))
-            found[marker.wave] = marker
-    return dict(sorted(found.items()))
+    listed = (source.uri for source in storage.list_files(storage.join(output, FOLDER)))
+    uris = [uri for uri in listed if re.search(r"(?:^|/)\d+\.json$", uri)]
+    with ThreadPoolExecutor(16) as pool:
+        found = [marker for marker in pool.map(_marker, uris) if marker is not None]
+    return {marker.wave: marker for marker in sorted(found, key=lambda marker: marker.wave)}
+
+
+def _marker(uri: str) -> Marker | None:
+    """Reads a marker; None, with a word in the log, for one that says nothing: its wave is read again."""
+    data = storage.read(uri).data
+    try:
+        return Marker.of(json.loads(data))
+    except (ValueError, TypeError) as error:
+        _log.warning("%s is damaged (%s): its wave is read again", uri, error)
+        return None
 
 
 def commit(output: str, marker: Marker) -> None:
     """Declares a wave done."""
     data = json.dumps(asdict(marker), ensure_ascii=False, indent=1).encode()
     storage.write_atomic(storage.join(output, FOLDER, f"{marker.wave:05}.json"), data)
+
+
+def reopen(output: str, wave: int) -> None:
+    """Declares a wave to be done again."""
+    storage.delete(storage.join(output, FOLDER, f"{wave:05}.json"))
 
 
 def rows(output: str, name: str, kind: str) -> int:
@@ -92,6 +135,16 @@ def rows(output: str, name: str, kind: str) -> int:
     """
     with ThreadPoolExecutor(16) as pool:
         return sum(pool.map(_rows, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
+
+
+def messages(output: str, name: str, kind: str) -> Iterator[str]:
+    """What a wave's error rows of a kind say."""
+    import pyarrow.parquet as pq
+
+    for uri in _files(output, name, "errors"):
+        with storage.open_file(uri) as file:
+            rows = pq.read_table(file, columns=["kind", "message"]).to_pylist()
+        yield from (row["message"] for row in rows if row["kind"] == kind)
 
 
 def _rows(uri: str) -> int:

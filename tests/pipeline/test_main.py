@@ -124,6 +124,44 @@ def test_new_files_are_read_and_old_ones_are_not(
     assert "Nothing new to read" in capsys.readouterr().out
 
 
+def test_waves_with_errors_that_may_have_passed_are_read_again_when_asked(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job("--wave_size", "4") == DONE
+    expected, marker = rows(folder / "out"), folder / "out" / "_waves" / "00000.json"
+    before = markers(folder / "out")
+    errors = {"unavailable": 1, **before[0]["errors"]}
+    marker.write_text(json.dumps({**before[0], "errors": errors}))
+    assert job() == DONE
+    assert "Nothing new to read" in capsys.readouterr().out
+    assert job("--retry_errors") == DONE
+    assert "from 4 files" in capsys.readouterr().out
+    after = markers(folder / "out")
+    assert after[0]["run_id"] != before[0]["run_id"]
+    assert after[0]["errors"] == before[0]["errors"]
+    assert after[1] == before[1]
+    assert rows(folder / "out") == expected
+    (last,) = (
+        record for record in (folder / "out" / "_runs").glob("*.json") if after[0]["run_id"] in record.name
+    )
+    assert json.loads(last.read_text())["error_rate"] == pytest.approx(1 / FILES)
+
+
+def test_broken_models_end_the_job_and_write_no_rows_of_it(
+    job: Callable[..., int], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_bundle(tmp_path / "broken")
+    manifest = tmp_path / "broken" / "manifest.json"
+    values = json.loads(manifest.read_text())
+    values["recognition"]["charset"] = values["recognition"]["charset"][:1]  # its model knows more
+    manifest.write_text(json.dumps(values))
+    assert job("--bundle", str(tmp_path / "broken")) == FAILED
+    said = capsys.readouterr().err
+    assert "wave 0: the models failed on every page, such as: recognize failed on this page" in said
+    assert said.count("\n") == 1
+    assert markers(folder / "out") == rows(folder / "out", "errors") == []
+
+
 @pytest.fixture
 def accident(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[BaseException], list[int]], list[int]]:
     """Makes waves fail just before they would be declared done; gives a list that fills with attempts."""

@@ -9,7 +9,9 @@ import pytest
 from pipeline.summary import Summary, save, summarize, versions
 from pipeline.waves import Marker
 
-ONE = Marker(0, 10, 9, 50, {"not_found": 1}, {"detect": 1500, "read": 20}, 5.0, "tiny", "id", {}, "run-1")
+ONE = Marker(
+    0, 10, 9, 50, {"not_found": 1}, {"detect": 1_500_000, "read": 200}, 5.0, "tiny", "id", {}, "run-1"
+)
 TWO = replace(ONE, wave=1, files=10, pages=7, lines=30, errors={"not_found": 1, "truncated": 2})
 
 
@@ -22,7 +24,7 @@ def test_adds_up_what_the_run_did() -> None:
     assert (found.waves, found.files, found.pages, found.lines) == (2, 20, 16, 80)
     assert found.errors == {"not_found": 2, "truncated": 2}
     assert found.images_per_second == 2.5
-    assert found.seconds_by_stage == {"detect": 3.0, "read": 0.04}
+    assert found.seconds_by_stage == {"detect": 3.0, "read": 0.0004}
     assert found.peak_megabytes == [200, 100]
     assert (found.bundle, found.bundle_id) == ("tiny", "id")
 

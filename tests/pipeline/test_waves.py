@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from pipeline import waves
 from pipeline.waves import Marker
 
 MARKER = Marker(
-    wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, milliseconds={"detect": 1200}, seconds=2.5,
+    wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, microseconds={"detect": 1200}, seconds=2.5,
     bundle="tiny", bundle_id="0123456789abcdef", options={"direction": "sample", "chars": False},
     run_id="run",
 )  # fmt: skip
@@ -25,6 +25,47 @@ def test_marker_comes_back_as_it_was_committed(tmp_path: Path) -> None:
     (tmp_path / "_waves" / "lock.json").write_text("{}")
     assert list(waves.markers(str(tmp_path)).items()) == [(1, replace(MARKER, wave=1)), (3, MARKER)]
     assert json.loads((tmp_path / "_waves" / "00003.json").read_text())["errors"] == {"not_found": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param('{"wave": 1, "fi', id="cut off"),
+        pytest.param("\xff", id="no text"),
+        pytest.param("[1]", id="no object"),
+        pytest.param("{}", id="nothing in it"),
+        pytest.param(json.dumps({**asdict(MARKER), "more": 1}), id="too much in it"),
+        pytest.param(json.dumps({**asdict(MARKER), "pages": "9"}), id="a string for a number"),
+        pytest.param(json.dumps({**asdict(MARKER), "errors": None}), id="null"),
+        pytest.param(json.dumps({**asdict(MARKER), "errors": {"timeout": "1"}}), id="wrong deep inside"),
+    ],
+)
+def test_damaged_marker_is_none_and_the_log_says_so(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    waves.commit(str(tmp_path), replace(MARKER, wave=1))
+    (tmp_path / "_waves" / "00003.json").write_text(text, encoding="latin-1")
+    assert list(waves.markers(str(tmp_path))) == [1]
+    assert "00003.json is damaged" in caplog.text
+
+
+def test_whole_seconds_are_seconds_too() -> None:
+    assert Marker.of({**asdict(MARKER), "seconds": 2}).seconds == 2
+
+
+def test_wave_can_be_opened_again(tmp_path: Path) -> None:
+    waves.commit(str(tmp_path), MARKER)
+    waves.reopen(str(tmp_path), 3)
+    waves.reopen(str(tmp_path), 4)  # which was not done
+    assert waves.markers(str(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"), [({}, False), ({"corrupt": 2}, False), ({"corrupt": 2, "timeout": 1}, True)]
+)
+def test_errors_that_may_have_passed_are_told_from_others(errors: dict[str, int], expected: bool) -> None:
+    assert replace(MARKER, errors=errors).retryable == expected
 
 
 def test_new_output_has_no_markers(tmp_path: Path) -> None:

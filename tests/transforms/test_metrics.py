@@ -25,7 +25,7 @@ def test_counts_and_times_also_where_the_work_raises() -> None:
     }
     (timer,) = (d for d in found["distributions"] if d.key.metric.namespace == metrics.NAMESPACE)
     assert counters == {"done": 3}
-    assert timer.key.metric.name == "milliseconds/work"
+    assert timer.key.metric.name == "microseconds/work"
     assert timer.result.count == 3
 
 
