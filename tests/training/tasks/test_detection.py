@@ -127,7 +127,7 @@ def test_scores_by_hand(labels: Path) -> None:
 @pytest.mark.parametrize("name", ["detection", "detection_large", "detection_latin"])
 def test_every_configuration_takes_a_step(name: str, labels: Path) -> None:
     config = load_config(
-        name, [f"data.sources=[{{labels: '{labels}'}}]", "data.batch=2", "data.warp.size=64"]
+        name, [f"data.sources=[{{labels: '{labels}'}}]", "data.batch=2", "data.warp.size=64", "data.dev=[]"]
     )
     task = build(config)
     assert torch.isfinite(task.system.loss(task.train[0])["loss"])

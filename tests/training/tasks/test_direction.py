@@ -102,7 +102,7 @@ def test_the_score_asks_the_jobs_threshold(shard: Path) -> None:
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixed_lines_are_worth_their_shares_of_both_labels(mix: str, shard: Path) -> None:
-    options = [f"data.sources=[{{shard: '{shard}'}}]", "data.batch=8", f"data.mix=[{mix}]"]
+    options = [f"data.sources=[{{shard: '{shard}'}}]", "data.batch=8", "data.dev=[]", f"data.mix=[{mix}]"]
     task = build(load_config("direction_latin", options))
     images, turned = batch = task.train[0]
     mixed, partners, share = resolve(MIXES, Choice(mix))(images, generator=torch.manual_seed(3))
@@ -118,5 +118,5 @@ def test_mixed_lines_are_worth_their_shares_of_both_labels(mix: str, shard: Path
 
 @pytest.mark.parametrize("name", ["direction", "direction_latin"])
 def test_every_configuration_takes_a_step(name: str, shard: Path) -> None:
-    task = build(load_config(name, [f"data.sources=[{{shard: '{shard}'}}]", "data.batch=4"]))
+    task = build(load_config(name, [f"data.sources=[{{shard: '{shard}'}}]", "data.batch=4", "data.dev=[]"]))
     assert torch.isfinite(task.system.loss(task.train[0])["loss"])
