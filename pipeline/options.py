@@ -221,8 +221,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     add(
         "paths", nargs="*", metavar="PATH",
         help="files, folders, globs, lists of files (.txt .csv .jsonl .parquet with a column uri), "
-        "archives (.tar .tar.gz); on this machine, gs://, s3://, az:// or https://. One archive is one worker's work: many "
-        "small ones spread better than a big one",
+        "archives (.tar .tar.gz); on this machine, gs://, s3://, az:// or https://. One archive is "
+        "one worker's work: many small ones spread better than a big one",
     )  # fmt: skip
     add(
         "--input", nargs="+", action="extend", default=[], metavar="PATH",
