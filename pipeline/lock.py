@@ -1,14 +1,20 @@
-"""The lock of an output: two runs that write the same one would double its rows."""
+"""The lock of an output: two runs that write the same one would double its rows.
+
+Whether the run that holds a lock lives is known at once where its process would be among ours. Elsewhere its
+sign of life is watched until it changes: clocks of machines differ, and each container has a process 1.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
@@ -16,18 +22,39 @@ from models.records import InputError, UsageError
 from transforms import storage
 
 BEAT_S = 15.0
-STALE_S = 90.0
-"""A run whose lock is older than this no longer lives. Runs killed on this machine are noticed at once."""
+STALE_S = 50.0
+"""Seconds without a sign of life after which a run is taken for dead."""
+LOOK_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a lock; `time` is the last sign of life, in seconds since 1970."""
+    """Who holds a lock.
+
+    Attributes:
+        token: of this one run.
+        host: its machine's name.
+        space: the process namespace in which `pid` means something.
+        pid: its process.
+        time: its last sign of life, in seconds since 1970 by its own clock.
+    """
 
     token: str
     host: str
+    space: str
     pid: int
     time: float
+
+    @classmethod
+    def me(cls, token: str) -> Owner:
+        """This process, now."""
+        try:
+            space = os.readlink("/proc/self/ns/pid")
+        except OSError:  # no Linux
+            space = ""
+        return cls(token, socket.gethostname(), space, os.getpid(), time.time())
 
 
 class Lock:
@@ -55,7 +82,7 @@ class Lock:
         """
         try:
             owner = self._owner()
-            if owner and owner.token != self._token and lives(owner):
+            if owner and lives(owner, self._owner):
                 raise UsageError(
                     f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: "
                     "wait for it, or choose another --output"
@@ -97,23 +124,41 @@ class Lock:
                 self._write()
 
     def _write(self) -> None:
-        owner = Owner(self._token, socket.gethostname(), os.getpid(), time.time())
-        storage.write_atomic(self._uri, json.dumps(asdict(owner)).encode())
+        storage.write_atomic(self._uri, json.dumps(asdict(Owner.me(self._token))).encode())
 
     def _owner(self) -> Owner | None:
         try:
-            return Owner(**json.loads(storage.read(self._uri).data))
+            data = storage.read(self._uri).data
         except InputError as error:
             if error.kind == "not_found":
                 return None
             raise
+        try:
+            return Owner(**json.loads(data))
+        except (ValueError, TypeError):  # nobody that could be asked
+            return None
 
 
-def lives(owner: Owner) -> bool:
-    """Whether the run that wrote a lock still lives, as far as can be told."""
-    if owner.host == socket.gethostname() and not _process_exists(owner.pid):
-        return False
-    return time.time() - owner.time < STALE_S
+def lives(owner: Owner, again: Callable[[], Owner | None]) -> bool:
+    """Whether the run that wrote a lock still lives.
+
+    Args:
+        owner: what the lock says.
+        again: reads the lock again.
+    """
+    me = Owner.me("")
+    if (owner.host, owner.space) == (me.host, me.space):  # the same processes, and the same clock
+        return owner.pid != me.pid and _process_exists(owner.pid) and me.time - owner.time < STALE_S
+    _log.warning(
+        "another run (process %d on %s) has a lock; waiting to see if it lives", owner.pid, owner.host
+    )
+    end = time.monotonic() + STALE_S
+    while time.monotonic() < end:
+        time.sleep(LOOK_S)
+        now = again()
+        if now is None or now != owner:
+            return now is not None
+    return False
 
 
 def _process_exists(pid: int) -> bool:

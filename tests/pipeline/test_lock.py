@@ -15,7 +15,7 @@ from models.records import UsageError
 from pipeline import lock
 from pipeline.lock import Lock, Owner, lives
 
-HERE = Owner("another", socket.gethostname(), os.getpid(), 0.0)
+HERE = replace(Owner.me("another"), pid=os.getppid(), time=0.0)
 
 
 def dead_pid() -> int:
@@ -39,11 +39,8 @@ def test_is_there_while_held_and_gone_afterwards(tmp_path: Path) -> None:
 
 
 def test_second_run_is_refused_with_the_first_one_s_name(tmp_path: Path) -> None:
-    with (
-        Lock(str(tmp_path)),
-        pytest.raises(UsageError, match=rf"process {os.getpid()} on .* is writing"),
-        Lock(str(tmp_path)),
-    ):
+    write(tmp_path, replace(HERE, time=time.time()))
+    with pytest.raises(UsageError, match=rf"process {HERE.pid} on .* is writing"), Lock(str(tmp_path)):
         pass
 
 
@@ -54,20 +51,53 @@ def test_lock_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "age", "expected"),
+    ("pid", "age", "expected"),
     [
-        pytest.param(HERE.host, 5, True, id="here and beating"),
-        pytest.param(HERE.host, 1000, False, id="here and silent"),
-        pytest.param("elsewhere", 5, True, id="elsewhere and beating"),
-        pytest.param("elsewhere", 1000, False, id="elsewhere and silent"),
+        pytest.param(HERE.pid, 5, True, id="beating"),
+        pytest.param(HERE.pid, 1000, False, id="silent"),
+        pytest.param(1, 5, True, id="of another user"),
+        pytest.param(os.getpid(), 5, False, id="an earlier container's, with our number"),
     ],
 )
-def test_silence_is_death(host: str, age: float, expected: bool) -> None:
-    assert lives(replace(HERE, host=host, time=time.time() - age)) == expected
+def test_process_here_is_known_at_once(pid: int, age: float, expected: bool) -> None:
+    def again() -> Owner | None:
+        raise AssertionError("nothing to wait for")
+
+    assert lives(replace(HERE, pid=pid, time=time.time() - age), again) == expected
 
 
-def test_process_of_another_user_lives() -> None:
-    assert lives(replace(HERE, pid=1, time=time.time()))
+@pytest.mark.parametrize(
+    "elsewhere", [{"host": "elsewhere"}, {"space": "pid:[1]"}], ids=["host", "container"]
+)
+@pytest.mark.parametrize("skew", [-10_000, 0, 10_000])
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [
+        pytest.param([0, 0, 1], True, id="beats"),
+        pytest.param([0, 0, 0], False, id="silent"),
+        pytest.param([0, None], False, id="ends"),
+    ],
+)
+def test_run_elsewhere_is_watched_whatever_its_clock_says(
+    elsewhere: dict[str, str],
+    skew: float,
+    beats: list[int | None],
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lock, "STALE_S", 0.2)
+    monkeypatch.setattr(lock, "LOOK_S", 0.01)
+    owner = replace(HERE, **elsewhere, time=time.time() + skew)  # type: ignore[arg-type]
+    seen = [None if beat is None else replace(owner, time=owner.time + beat) for beat in beats]
+    assert lives(owner, lambda: seen.pop(0) if len(seen) > 1 else seen[0]) == expected
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"token": 1}', "{"])
+def test_damaged_lock_holds_nobody_up(tmp_path: Path, text: str) -> None:
+    (tmp_path / "_waves").mkdir()
+    (tmp_path / "_waves" / "lock.json").write_text(text)
+    with Lock(str(tmp_path)) as held:
+        held.check()
 
 
 def test_lock_that_was_taken_over_is_noticed_and_left_alone(tmp_path: Path) -> None:
