@@ -12,17 +12,20 @@ import sys
 from collections.abc import Sequence
 
 from models.records import UsageError
+from pipeline import logs
 from pipeline.options import parse
 from pipeline.status import USAGE, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    logging.basicConfig(level=logging.WARNING, format="ppocr-beam: %(message)s")
+    logging.basicConfig(format=logs.FORMAT)
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
     except UsageError as error:
         return say(USAGE, str(error))
+    if options.verbose:
+        logs.show()
     from pipeline.command import command  # --help does without
 
     return command(options)

@@ -11,6 +11,7 @@ import logging
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,16 @@ _RESUME = "Run the same command again to resume."
 def command(options: JobOptions) -> int:
     """Does the job; returns the exit status."""
     try:
-        bundle, sources = check(options)
+        left_out: Counter[str] = Counter()
+        bundle, sources = check(options, left_out)
         if options.local:
             prepare()
         with Lock(options.output) as lock:
+            waves.sweep(options.output)
             done = waves.markers(options.output)
             if options.retry_errors:
                 done = {wave: marker for wave, marker in done.items() if not marker.retryable}
-            job = build(options, bundle, done, sources)
+            job = build(options, bundle, done, sources, left_out)
             summary = run(job, lock, done)
     except UsageError as error:
         return say(USAGE, str(error))
@@ -62,8 +65,12 @@ def command(options: JobOptions) -> int:
     return DONE
 
 
-def check(options: JobOptions) -> tuple[Bundle, Iterator[Source]]:
+def check(options: JobOptions, left_out: Counter[str]) -> tuple[Bundle, Iterator[Source]]:
     """Makes sure that the job can be done, before anything is written.
+
+    Args:
+        options: what was asked for.
+        left_out: see `list_sources`.
 
     Returns:
         The bundle, and the inputs' files as a stream.
@@ -78,10 +85,16 @@ def check(options: JobOptions) -> tuple[Bundle, Iterator[Source]]:
         raise UsageError(f"the output cannot be written: {error.message}") from None
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
-    return bundle, list_sources(options.inputs)
+    return bundle, list_sources(options.inputs, left_out)
 
 
-def build(options: JobOptions, bundle: Bundle, done: Mapping[int, Marker], sources: Iterator[Source]) -> Job:
+def build(
+    options: JobOptions,
+    bundle: Bundle,
+    done: Mapping[int, Marker],
+    sources: Iterator[Source],
+    left_out: Mapping[str, int],
+) -> Job:
     """Cuts the inputs into waves."""
     # From here on, Beam's machinery is wanted: it is imported while `prepare`'s process imports it too.
     from pipeline import manifest
@@ -92,7 +105,7 @@ def build(options: JobOptions, bundle: Bundle, done: Mapping[int, Marker], sourc
     count = min(options.workers, max(pending.values(), default=0))
     workers = Workers(count, options) if options.local and count else None
     run_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
-    return Job(options, bundle, run_id, pending, workers)
+    return Job(options, bundle, run_id, pending, left_out, workers)
 
 
 def run(job: Job, lock: Lock, done: Mapping[int, Marker]) -> Summary:
@@ -108,7 +121,8 @@ def run(job: Job, lock: Lock, done: Mapping[int, Marker]) -> Summary:
         finished.extend(run_waves(job, lock, shown))
     peaks = [tally[PEAK] for tally in tallies() if tally[PEAK]]
     options = job.options
-    summary = summarize(job.run_id, options.output, finished, done.values(), time.monotonic() - start, peaks)
+    seconds = time.monotonic() - start
+    summary = summarize(job.run_id, options.output, finished, done.values(), seconds, peaks, job.left_out)
     save(summary)
     return summary
 

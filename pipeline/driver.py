@@ -46,6 +46,7 @@ class Job:
         bundle: opened and checked.
         run_id: the run's name.
         files: the number of files of each wave that is to be done.
+        left_out: files of other kinds that the inputs' folders hold, by suffix.
         workers: processes for a local run; None: a cluster does the work, or there is none.
         interrupted: set when the run shall end.
     """
@@ -54,6 +55,7 @@ class Job:
     bundle: Bundle
     run_id: str
     files: Mapping[int, int]
+    left_out: Mapping[str, int]
     workers: Workers | None
     interrupted: threading.Event = field(default_factory=threading.Event)
 

@@ -9,6 +9,8 @@ import logging
 import sys
 import threading
 
+FORMAT = "ppocr-beam: %(message)s"
+
 # What goes wrong comes up in the main thread too, as an exception that is told in one line; when a worker is
 # killed, several of Beam's threads fall over as well.
 logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
@@ -19,3 +21,10 @@ _IDLE = ("apitools not found", "Resource module is not available")
 logging.getLogger().addFilter(lambda record: not str(record.msg).startswith(_IDLE))
 # Ctrl-C may arrive where Python lets no exception through and prints it instead; `Job.check` sees to it.
 sys.unraisablehook = lambda lost: logging.debug("ignored in %s: %r", lost.object, lost.exc_value)
+
+
+def show() -> None:
+    """Shows what Beam and the job log after all, for `--verbose`."""
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("apache_beam").setLevel(logging.NOTSET)
+    logging.basicConfig(format=FORMAT)

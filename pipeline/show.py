@@ -44,7 +44,6 @@ def show(output: Path) -> None:
         UsageError: there are no rows in `output`.
     """
     rows = read_pages(output)
-    print(f"\nRows:     {output / 'pages'}/*.parquet, {len(rows)} pages")
     row = next((row for row in rows if row["lines"] and "#" not in row["uri"]), None)
     if row is None:
         print("No page with text.")

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline.progress import duration
@@ -44,6 +44,7 @@ class Summary:
         seconds_by_stage: spent in each stage, summed over workers.
         peak_megabytes: most memory that each worker had.
         error_rate: share of errors among all rows of the output, earlier runs' included.
+        left_out: files of other kinds that the inputs' folders hold, by suffix.
         versions: of what was used.
     """
 
@@ -62,6 +63,7 @@ class Summary:
     seconds_by_stage: dict[str, float]
     peak_megabytes: list[int]
     error_rate: float
+    left_out: dict[str, int]
     versions: dict[str, str]
 
     def __str__(self) -> str:
@@ -80,6 +82,11 @@ class Summary:
         lines = [work]
         if errors:
             lines.append(f"{counted(errors, 'error')}: {kinds}. See {storage.join(self.output, 'errors')}")
+        if self.left_out:
+            suffixes = ", ".join(f"{number:,} {suffix}" for suffix, number in _most(self.left_out, 5))
+            lines.append(
+                f"Left out {counted(sum(self.left_out.values()), 'file')} of other kinds: {suffixes}."
+            )
         lines.append(f"Rows: {storage.join(self.output, 'pages')}/*.parquet")
         return "\n".join(lines)
 
@@ -96,6 +103,7 @@ def summarize(
     before: Iterable[Marker],
     seconds: float,
     peaks: Iterable[int],
+    left_out: Mapping[str, int],
 ) -> Summary:
     """Adds up a run.
 
@@ -106,6 +114,7 @@ def summarize(
         before: markers of the waves that earlier runs did.
         seconds: that it took.
         peaks: most memory of each worker, in kilobytes.
+        left_out: see `Summary`.
     """
     done, before = list(done), list(before)
     errors, microseconds = (
@@ -132,6 +141,7 @@ def summarize(
         seconds_by_stage={stage: spent / 1_000_000 for stage, spent in sorted(microseconds.items())},
         peak_megabytes=[peak // 1024 for peak in peaks],
         error_rate=all_failed / max(1, all_failed + all_pages),
+        left_out=dict(left_out),
         versions=versions(),
     )
 
@@ -151,6 +161,10 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed, or another OpenCV
             continue
     return found
+
+
+def _most(counts: Mapping[str, int], number: int) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:

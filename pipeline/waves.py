@@ -169,6 +169,17 @@ def clean(output: str, name: str) -> None:
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sweep(output: str) -> None:
+    """Removes files that a kill has left half written; nobody else may write in the output.
+
+    Object stores have none: a put is seen when it is whole.
+    """
+    if storage.is_local(output):
+        for path in Path(local.path_of(output)).glob("*/.*.tmp"):
+            if re.fullmatch(r"\.[0-9a-f]{32}\.tmp", path.name):
+                path.unlink(missing_ok=True)
+
+
 def _files(output: str, name: str, kind: str) -> list[str]:
     """Data files of a kind, temporary ones included."""
     pattern = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name}-[^/]*(/.*)?$")

@@ -156,8 +156,11 @@ def _work(pipe: Connection, tally: progress.Tally, options: JobOptions | None) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
     progress.adopt(tally)
     if options is not None:
+        from pipeline import logs
         from pipeline.graph import load_models
 
+        if options.verbose:
+            logs.show()
         with contextlib.suppress(Exception):  # the stages will say what is wrong, page by page
             load_models(options)  # while the driver builds its first pipeline
     tally[progress.READY] = 1

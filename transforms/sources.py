@@ -4,7 +4,7 @@ An input is one of:
 
     a file        taken as it is, whatever its suffix: the decoder looks at the bytes
     a folder      all images, PDFs, tar archives and Parquet files below it; hidden files and the folders of
-                  earlier outputs are left out, files of other kinds are counted in the log
+                  earlier outputs are left out, files of other kinds are counted
     a glob        `*`, `?`, `[...]`, `**`; as if a shell had put the files that it matches in its place
     a list        of files, see `transforms.lists`
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import itertools
-import logging
 import os
 import posixpath
 import re
@@ -36,15 +35,18 @@ _IMAGE = re.compile(
     re.DOTALL,
 )
 _SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
-_log = logging.getLogger(__name__)
 _GLOB = re.compile(r"[*?\[]")
 _OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/\w+\.json)", re.DOTALL)
 _WRITTEN = ("_manifest", "_runs", "_waves", "errors", "pages")
 """Where the input is itself the output of earlier runs, only these folders in it are left out."""
 
 
-def list_sources(inputs: Sequence[str]) -> Iterator[Source]:
+def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Source]:
     """Expands inputs to sources, as a stream, each file once.
+
+    Args:
+        inputs: see above.
+        left_out: counts, by suffix, the files of other kinds that folders hold.
 
     Raises:
         UsageError: at once, when an input does not exist or holds nothing to read; while streaming, when a
@@ -52,14 +54,15 @@ def list_sources(inputs: Sequence[str]) -> Iterator[Source]:
     """
     if not inputs:
         raise UsageError("No input given: name files, folders, globs or lists of files with --input.")
-    return _once(itertools.chain.from_iterable([_checked(name) for name in inputs]))
+    left_out = Counter() if left_out is None else left_out
+    return _once(itertools.chain.from_iterable([_checked(name, left_out) for name in inputs]))
 
 
-def _checked(name: str) -> Iterator[Source]:
+def _checked(name: str, left_out: Counter[str]) -> Iterator[Source]:
     """Expands one input and makes sure, before anything runs, that there is something in it."""
     shown = storage.redacted(name)
     try:
-        sources = _expand(name)
+        sources = _expand(name, left_out)
         first = next(sources, None)
     except InputError as error:
         raise UsageError(f"Cannot read the input: {error.message}") from error
@@ -77,38 +80,38 @@ def _once(sources: Iterator[Source]) -> Iterator[Source]:
             yield source
 
 
-def _expand(name: str) -> Iterator[Source]:
+def _expand(name: str, left_out: Counter[str]) -> Iterator[Source]:
     if storage.is_local(name):
-        return _expand_local(name)
-    return _expand_remote(name)
+        return _expand_local(name, left_out)
+    return _expand_remote(name, left_out)
 
 
-def _expand_local(name: str) -> Iterator[Source]:
+def _expand_local(name: str, left_out: Counter[str]) -> Iterator[Source]:
     path = os.path.normpath(local.path_of(name))
     if os.path.isdir(path):
-        return _folder(path)
+        return _folder(path, left_out)
     if os.path.lexists(path) or not _GLOB.search(path):  # A file may be called `[1].jpg`.
         return _file(local.uri_of(path))
-    return _glob(path)
+    return _glob(path, left_out)
 
 
-def _glob(pattern: str) -> Iterator[Source]:
+def _glob(pattern: str, left_out: Counter[str]) -> Iterator[Source]:
     names = sorted(glob.glob(pattern, recursive=True))
     if not names:
         raise UsageError(f"No file matches the input {pattern}.")
     # `**` matches folders as well as all that is in them.
     files = [name for name in names if not os.path.isdir(name)] or names
-    return itertools.chain.from_iterable(map(_expand_local, files))
+    return itertools.chain.from_iterable(_expand_local(name, left_out) for name in files)
 
 
-def _expand_remote(name: str) -> Iterator[Source]:
+def _expand_remote(name: str, left_out: Counter[str]) -> Iterator[Source]:
     if storage.scheme(name) in ("http", "https"):
         return _file(name)
     if _GLOB.search(name):
         return _remote_glob(name)
     if not name.endswith("/") and storage.exists(name):
         return _file(name)
-    return _folder(name.rstrip("/") + "/")
+    return _folder(name.rstrip("/") + "/", left_out)
 
 
 def _remote_glob(pattern: str) -> Iterator[Source]:
@@ -132,8 +135,7 @@ def _glob_regex(pattern: str) -> str:
     return re.sub(r"\*\*/|\*\*|\[!?\]?[^\]]*\]|.", translate, pattern, flags=re.DOTALL)
 
 
-def _folder(folder: str) -> Iterator[Source]:
-    others: Counter[str] = Counter()
+def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
     is_output = _output_check()
     for source in storage.list_files(folder):
         below = _below(folder, source.uri)
@@ -142,11 +144,7 @@ def _folder(folder: str) -> Iterator[Source]:
         if _is_wanted(source):
             yield source
         else:
-            others[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
-    if others:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
-        number = sum(others.values())
-        _log.info("%s: left out %d files that are no images (%s)", storage.redacted(folder), number, kinds)
+            left_out[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
 
 
 def _below(folder: str, uri: str) -> str:

@@ -56,9 +56,15 @@ def markers(output: Path) -> list[dict[str, Any]]:
 def test_reads_all_files_once_and_says_so(
     job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert job("--wave_size", "3") == DONE
-    shown = capsys.readouterr()
     output = folder / "out"
+    (folder / "in" / "notes.txt").touch()
+    left = output / "_waves" / f".{'0' * 32}.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert job("--wave_size", "3") == DONE
+    assert not left.exists()
+    shown = capsys.readouterr()
+    assert "Left out 1 file of other kinds: 1 .txt." in shown.out
     assert "Read 6 pages" in shown.out
     assert "1 error: " in shown.out
     assert "Traceback" not in shown.err

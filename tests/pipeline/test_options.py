@@ -160,6 +160,15 @@ def test_workers_are_as_many_as_quotas_allow(tmp_path: Path, files: dict[str, st
     assert options._quota(tmp_path) == quota
 
 
+def test_verbose_shows_what_beam_logs() -> None:
+    code = (
+        "import logging; from pipeline import logs; beam = logging.getLogger('apache_beam.x');"
+        "print(beam.isEnabledFor(40)); logs.show(); print(beam.isEnabledFor(20))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["False", "True"]
+
+
 def test_help_imports_no_engine() -> None:
     code = "import sys, pipeline.options; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

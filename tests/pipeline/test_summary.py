@@ -16,7 +16,7 @@ TWO = replace(ONE, wave=1, files=10, pages=7, lines=30, errors={"not_found": 1, 
 
 
 def summary(done: list[Marker], before: list[Marker]) -> Summary:
-    return summarize("run-2", "out", done, before, 8.0, [204800, 102400])
+    return summarize("run-2", "out", done, before, 8.0, [204800, 102400], {})
 
 
 def test_adds_up_what_the_run_did() -> None:
@@ -41,6 +41,12 @@ def test_text_for_a_person() -> None:
         "4 errors: 2 not_found, 2 truncated. See out/errors",
         "Rows: out/pages/*.parquet",
     ]
+
+
+def test_text_tells_what_was_left_out_most_first() -> None:
+    left_out = dict.fromkeys(("no suffix", ".xml", ".md", ".csv", ".py"), 1) | {".txt": 2000}
+    text = str(replace(summary([ONE], []), left_out=left_out))
+    assert "\nLeft out 2,005 files of other kinds: 2,000 .txt, 1 .csv, 1 .md, 1 .py, 1 .xml.\n" in text
 
 
 def test_text_counts_as_people_do() -> None:

@@ -99,6 +99,19 @@ def test_clean_removes_what_a_wave_left_and_nothing_else(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*/beam-temp-wave-00002-*"))
 
 
+def test_sweep_removes_half_written_files_and_no_others(tmp_path: Path) -> None:
+    stay = ["_waves/00001.json", "pages/.mine.tmp", "pages/x.parquet", "pages/deep/.%s.tmp" % ("0" * 32)]
+    go = [f"{folder}/.{'0a' * 16}.tmp" for folder in ("_manifest", "_runs", "_waves", "errors")]
+    for name in [*stay, *go]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    waves.sweep(str(tmp_path))
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(stay)
+    waves.sweep(str(tmp_path / "nothing"))
+    waves.sweep("gs://bucket/out")
+
+
 def test_clean_of_an_empty_output_does_nothing(tmp_path: Path) -> None:
     waves.clean(str(tmp_path), "wave-00000")
     assert list(tmp_path.iterdir()) == []
