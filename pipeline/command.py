@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from models.bundle import Bundle
-from models.records import InputError, UsageError
+from models.records import UsageError
 from pipeline import waves
 from pipeline.lock import Lock
 from pipeline.options import JobOptions, result_options
@@ -39,14 +39,12 @@ def command(options: JobOptions) -> int:
     """Does the job; returns the exit status."""
     try:
         left_out: Counter[str] = Counter()
-        bundle, sources = check(options, left_out)
-        if options.local:
-            prepare()
+        bundle = open_bundle(options.bundle, check=True)
+        sources = list_sources(options.inputs, left_out)
         with Lock(options.output) as lock:
-            waves.sweep(options.output)
-            done = waves.markers(options.output)
-            if options.retry_errors:
-                done = {wave: marker for wave, marker in done.items() if not marker.retryable}
+            done = resume(options, bundle)
+            if options.local:
+                prepare()
             job = build(options, bundle, done, sources, left_out)
             summary = run(job, lock, done)
     except UsageError as error:
@@ -65,27 +63,17 @@ def command(options: JobOptions) -> int:
     return DONE
 
 
-def check(options: JobOptions, left_out: Counter[str]) -> tuple[Bundle, Iterator[Source]]:
-    """Makes sure that the job can be done, before anything is written.
-
-    Args:
-        options: what was asked for.
-        left_out: see `list_sources`.
-
-    Returns:
-        The bundle, and the inputs' files as a stream.
+def resume(options: JobOptions, bundle: Bundle) -> dict[int, Marker]:
+    """What earlier runs have done, and shall not be done again.
 
     Raises:
-        UsageError: it cannot; says why.
+        UsageError: they had another bundle, or other options that change rows.
     """
-    bundle = open_bundle(options.bundle, check=True)
-    try:
-        done = waves.markers(options.output)
-    except InputError as error:
-        raise UsageError(f"the output cannot be written: {error.message}") from None
+    waves.sweep(options.output)
+    done = waves.markers(options.output)
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
-    return bundle, list_sources(options.inputs, left_out)
+    return {wave: marker for wave, marker in done.items() if not (options.retry_errors and marker.retryable)}
 
 
 def build(
