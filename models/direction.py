@@ -25,11 +25,18 @@ Squeezed further, letters are no letters any more: PP-OCR's own classifier then 
 lines right, and 79 % of their middles."""
 
 
+Answers = dict[int, float]
+"""Of the lines of a page that were asked, by number: how probably each is upside down."""
+
+
 class DirectionClassifier:
     """Turns upside-down lines and fills their direction.
 
+    A line of which the model is not sure stands as most of its page's sure lines do: short lines and lines of
+    figures tell little, pages are rarely mixed.
+
     Args:
-        spec: how pixels enter the model, and from which probability a line is turned.
+        spec: how pixels enter the model, and from which probability it is sure.
         session: the model.
         mode: `all` asks every line. `sample` asks a few of a page's longest lines, and the rest only where
             one of those is upside down or unsure; where none is, the rest is taken to be upright.
@@ -47,39 +54,45 @@ class DirectionClassifier:
         Raises:
             ValueError: a line has no crop.
         """
-        first = [self._longest(page) if self.mode == "sample" else range(len(page.lines)) for page in pages]
-        pages = self._turn(pages, first)
-        if self.mode == "sample":
-            pages = self._turn(pages, [self._rest(page) for page in pages])
-        return list(pages)
+        answers: list[Answers] = [{} for _ in pages]
+        self._ask(pages, [self._first(page) for page in pages], answers)
+        self._ask(
+            pages, [self._rest(page, found) for page, found in zip(pages, answers, strict=True)], answers
+        )
+        return [self._turned(page, found) for page, found in zip(pages, answers, strict=True)]
 
-    def _longest(self, page: Page) -> Sequence[int]:
-        lines = page.lines
-        return sorted(range(len(lines)), key=lambda i: -_aspect(lines[i]))[:SAMPLE]
+    def _first(self, page: Page) -> Sequence[int]:
+        numbers = range(len(page.lines))
+        if self.mode == "all":
+            return numbers
+        return sorted(numbers, key=lambda i: -_aspect(page.lines[i]))[:SAMPLE]
 
-    def _rest(self, page: Page) -> Sequence[int]:
-        """The lines not asked yet, where the sample found one that is upside down or unsure."""
-        asked = [line for line in page.lines if line.direction_confidence is not None]
-        if all(
-            line.direction == 0 and (line.direction_confidence or 0) > self.spec.threshold for line in asked
-        ):
+    def _rest(self, page: Page, found: Answers) -> Sequence[int]:
+        """The lines not asked yet, where one of those asked is upside down or unsure."""
+        if all(upside_down < 1 - self.spec.threshold for upside_down in found.values()):
             return ()
-        return [i for i, line in enumerate(page.lines) if line.direction_confidence is None]
+        return [i for i in range(len(page.lines)) if i not in found]
 
-    def _turn(self, pages: Sequence[Page], chosen: Sequence[Sequence[int]]) -> Sequence[Page]:
-        wanted = [(p, i) for p, indices in enumerate(chosen) for i in indices]
-        if not wanted:
-            return pages
+    def _ask(self, pages: Sequence[Page], chosen: Sequence[Sequence[int]], answers: list[Answers]) -> None:
+        wanted = [(p, i) for p, numbers in enumerate(chosen) for i in numbers]
         upside_down = self.probabilities([pages[p].lines[i] for p, i in wanted])
-        lines = [list(page.lines) for page in pages]
-        for (p, i), probability in zip(wanted, upside_down, strict=True):
-            lines[p][i] = self._decided(lines[p][i], float(probability))
-        return [replace(page, lines=tuple(filled)) for page, filled in zip(pages, lines, strict=True)]
+        for (p, i), probability in zip(wanted, upside_down.tolist(), strict=True):
+            answers[p][i] = probability
 
-    def _decided(self, line: Line, upside_down: float) -> Line:
-        if upside_down > self.spec.threshold:
-            return replace(turn(line), direction=180, direction_confidence=upside_down)
-        return replace(line, direction=0, direction_confidence=1 - upside_down)
+    def _turned(self, page: Page, found: Answers) -> Page:
+        if not found:
+            return page
+        threshold = self.spec.threshold
+        heads = sum(p > threshold for p in found.values())
+        feet = sum(p < 1 - threshold for p in found.values())
+        least = 1 - threshold if heads > feet else threshold
+        lines = list(page.lines)
+        for i, p in found.items():
+            if p > least:
+                lines[i] = replace(turn(lines[i]), direction=180, direction_confidence=p)
+            else:
+                lines[i] = replace(lines[i], direction=0, direction_confidence=1 - p)
+        return replace(page, lines=tuple(lines))
 
     def probabilities(self, lines: Sequence[Line]) -> npt.NDArray[np.float32]:
         """The probability of each line to be upside down: (N,) float32.

@@ -130,14 +130,15 @@ def test_finish_drops_and_orders_and_marks() -> None:
 
 
 class FakeSession:
-    """Calls a crop upside down where its top left pixel is dark."""
+    """Calls a crop upside down where its top left pixel is dark, and is not sure where it is grey."""
 
     def __init__(self) -> None:
         self.asked = 0
 
     def run(self, tensor: np.ndarray) -> list[np.ndarray]:
         self.asked += len(tensor)
-        upside_down = (tensor[:, 0, 0, 0] < 0).astype(np.float32) * 0.98 + 0.01
+        dark = -tensor[:, 0, 0, 0]  # 0 is white, 1 is black
+        upside_down = np.where(dark > 0.7, 0.99, np.where(dark > 0.3, 0.4, 0.01)).astype(np.float32)
         return [np.stack([1 - upside_down, upside_down], axis=1)]
 
 
@@ -174,6 +175,27 @@ def test_direction(bundle: Bundle, mode: str, flipped: list[bool], asked: int) -
         assert found.crop is not None and found.crop[0, 0, 0] == 255
         start = [50, 20 * i + 9] if flipped[i] else [0, 20 * i]
         np.testing.assert_array_equal(found.polygon[0], start)
+
+
+@pytest.mark.parametrize(
+    ("corners", "directions"),
+    [
+        pytest.param((0, 0, 128), (180, 180, 180), id="as the others on a page on its head"),
+        pytest.param((255, 255, 128), (0, 0, 0), id="as the others on an upright page"),
+        pytest.param((0, 255, 128), (180, 0, 0), id="upright where the others disagree"),
+        pytest.param((128,), (0,), id="upright where it is alone"),
+    ],
+)
+def test_a_line_that_tells_nothing_stands_as_its_page_does(
+    bundle: Bundle, corners: tuple[int, ...], directions: tuple[int, ...]
+) -> None:
+    lines = [
+        replace(line("x", 20 * i), crop=np.full((10, 80, 3), tone, np.uint8))
+        for i, tone in enumerate(corners)
+    ]
+    stage = DirectionClassifier(bundle.manifest.direction, FakeSession(), "all")  # type: ignore[arg-type]
+    (page,) = stage([Page(width=99, height=99, lines=tuple(lines))])
+    assert tuple(found.direction for found in page.lines) == directions
 
 
 @pytest.mark.parametrize(("color", "dimensions"), [("gray", 2), ("bgr", 3)])
