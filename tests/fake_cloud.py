@@ -107,12 +107,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(302, b"", {"Location": "/web/moved"})
         elif bucket not in ("bucket", "web"):
             self.answer(404, b"")
+        elif google and "/rewriteTo/" in path:
+            self.copy(*re.split("/rewriteTo/b/bucket/o/", name))
         elif google and self.command == "POST":
             self.google_upload()
         elif self.command == "POST":
             self.azure_delete() if query.get("comp") == "batch" else self.s3_delete()
         elif not name:
             self.listing(query, "google" if google else "azure" if "comp" in query else "s3")
+        elif self.command == "PUT" and (source := self.copy_source()):
+            self.copy(source, name)
         elif self.command == "PUT":
             self.server.files[name] = self.body
             self.answer(200, b"", {"ETag": etag(self.body)})
@@ -143,6 +147,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.files[name] = data.partition(b"\r\n\r\n")[2][:-2]
         self.answer(200, json.dumps(described(name, self.server.files[name])).encode())
 
+    def copy_source(self) -> str:
+        """The name of the file that S3 or Azure is asked to copy; empty where it shall store the body."""
+        source = self.headers.get("x-amz-copy-source") or self.headers.get("x-ms-copy-source") or ""
+        return urllib.parse.unquote(source.split("?")[0]).partition("bucket/")[2]
+
+    def copy(self, source: str, name: str) -> None:
+        if source not in self.server.files:
+            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        data = self.server.files[name] = self.server.files[source]
+        if self.path.startswith("/storage/"):
+            sizes = {"totalBytesRewritten": str(len(data)), "objectSize": str(len(data))}
+            described_copy = {"done": True, "resource": described(name, data), **sizes}
+            return self.answer(200, json.dumps(described_copy).encode())
+        if "x-ms-copy-source" in self.headers:
+            return self.answer(202, b"", {"x-ms-copy-status": "success", "ETag": etag(data)})
+        result = f"<CopyObjectResult><ETag>{escape(etag(data))}</ETag></CopyObjectResult>"
+        return self.answer(200, result.encode())
+
     def s3_delete(self) -> None:
         """Deletes the files that the body names."""
         names = [unescape(name) for name in re.findall(r"<Key>(.*?)</Key>", self.body.decode(), re.DOTALL)]
@@ -166,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def listing(self, query: dict[str, str], dialect: str) -> None:
         """Lists two files a page."""
-        tokens = (query.get(key) for key in ("pageToken", "continuation-token", "marker"))
+        tokens = (query.get(key) for key in ("pageToken", "continuation-token", "start-after", "marker"))
         prefix, token = query.get("prefix", ""), next(filter(None, tokens), "")
         names = sorted(name for name in self.server.files if name.startswith(prefix) and name > token)
         page, more = names[:2], names[1] if len(names) > 2 else None

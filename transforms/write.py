@@ -8,6 +8,7 @@ import apache_beam as beam
 from apache_beam.io.parquetio import WriteToParquetBatched
 
 from transforms import storage
+from transforms.filesystem import beam_path
 from transforms.rows import ERRORS, PAGES, Rows, with_facts
 
 
@@ -31,9 +32,10 @@ class WriteRows(beam.PTransform):
 
     def expand(self, rows: Rows) -> None:
         """Applies the sinks to `ToRows`' two collections."""
+        options = rows[0].pipeline.options
         for collection, kind, schema in ((rows[0], "pages", PAGES), (rows[1], "errors", ERRORS)):
             _ = collection | f"Write {kind}" >> WriteToParquetBatched(
-                storage.join(self._output, kind, self._name),
+                beam_path(storage.join(self._output, kind, self._name), options),
                 with_facts(schema, self._facts),
                 codec="zstd",
                 file_name_suffix=".parquet",

@@ -9,7 +9,7 @@ import pytest
 from models.records import InputError
 from tests.fake_cloud import FakeCloud
 from transforms import storage
-from transforms.storage import Source, records
+from transforms.storage import Source, object_store, records
 from transforms.storage.records import retry
 
 ROOTS = ("local", "gs", "s3", "az", "http")
@@ -177,6 +177,17 @@ class TestListing:
         assert list(storage.list_files(f"{root}/none/")) == []
 
     @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
+    def test_faults_on_the_way_lose_and_double_nothing(
+        self, root: str, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(object_store, "_LISTED", 2)  # as many as the server tells at once
+        names = [f"x/{number}.jpg" for number in range(7)]
+        cloud.files |= dict.fromkeys(names, b"")
+        cloud.faults = [503, None, 429, "reset", None, "reset"]
+        assert [source.uri for source in storage.list_files(f"{root}/x/")] == [f"{root}/{n}" for n in names]
+        assert not cloud.faults
+
+    @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
     def test_no_such_bucket(self, root: str) -> None:
         with pytest.raises(InputError) as caught:
             list(storage.list_files(root.replace("bucket", "other-bucket") + "/x/"))
@@ -230,6 +241,17 @@ class TestWriting:
         assert [source.uri for source in storage.list_files(root + "/")] == [uri]
 
     @wherever_written
+    def test_copies_within_a_bucket(self, root: str, cloud: FakeCloud) -> None:
+        first, second = f"{root}/a b/ü.parquet", f"{root}/c/d.parquet"
+        storage.write_atomic(first, b"x" * 1000)
+        cloud.faults = [503, "reset"] if "://" in root else []
+        storage.copy(first, second)
+        assert storage.read(second).data == storage.read(first).data == b"x" * 1000
+        with pytest.raises(InputError) as caught:
+            storage.copy(f"{root}/none", second)
+        assert caught.value.kind == "not_found"
+
+    @wherever_written
     def test_delete(self, root: str) -> None:
         uri = f"{root}/a.json"
         storage.write_atomic(uri, b"x")
@@ -272,6 +294,7 @@ class TestWriting:
         for change in (
             lambda: storage.write_atomic("https://host/a", b"x"),
             lambda: storage.delete("https://host/a"),
+            lambda: storage.copy("https://host/a", "https://host/b"),
         ):
             with pytest.raises(InputError) as caught:
                 change()

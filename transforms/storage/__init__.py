@@ -35,6 +35,7 @@ from transforms.storage.records import DEADLINE_S, Blob, Source, redacted
 __all__ = [
     "Blob",
     "Source",
+    "copy",
     "delete",
     "exists",
     "file_name",
@@ -130,6 +131,15 @@ def write_atomic(uri: str, data: bytes) -> None:
         InputError: of a kind named above.
     """
     _backend(uri).write_atomic(uri, data)
+
+
+def copy(uri: str, target: str) -> None:
+    """Copies a file within its bucket, without its bytes' coming here; replaces one of the same name.
+
+    Raises:
+        InputError: of a kind named above.
+    """
+    _backend(uri).copy(uri, target)
 
 
 def delete(uri: str) -> None:

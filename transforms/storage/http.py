@@ -78,6 +78,11 @@ def write_atomic(uri: str, data: bytes) -> None:
     raise InputError("unsupported", f"{redacted(uri)}: cannot be written to")
 
 
+def copy(uri: str, target: str) -> None:
+    """Raises, since nothing is written to web servers."""
+    write_atomic(target, b"")
+
+
 def delete(uri: str) -> None:
     """Raises, since nothing is deleted on web servers."""
     raise InputError("unsupported", f"{redacted(uri)}: cannot be deleted")

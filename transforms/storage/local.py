@@ -13,7 +13,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from models.records import InputError
-from transforms.storage.records import Blob, Source, too_large
+from transforms.storage.records import DEADLINE_S, Blob, Source, too_large
 
 _SORTED_RUN = 100_000
 """Entries of a folder that are sorted at once: bounds memory in folders of millions."""
@@ -90,6 +90,11 @@ def write_atomic(uri: str, data: bytes) -> None:
         _sync_folder(folder)
     except OSError as error:
         raise _input_error(uri, error) from error
+
+
+def copy(uri: str, target: str) -> None:
+    """Copies a file; see `transforms.storage.copy`."""
+    write_atomic(target, read(uri, None, DEADLINE_S).data)
 
 
 def delete(uri: str) -> None:

@@ -24,6 +24,8 @@ from transforms.storage.records import (
 _CONNECT_S = 10
 _TRY_S = 60
 """Seconds that one request may take, body included."""
+_LISTED = 1000
+"""Files in one answer of S3's to a listing."""
 
 T = TypeVar("T")
 
@@ -59,17 +61,36 @@ def stat(uri: str) -> Source:
 def list_files(uri: str) -> Iterator[Source]:
     """Yields the files below a prefix, a folder's name ending in `/`; see `transforms.storage.list_files`."""
     root, prefix = _split(uri)
-    try:
-        for chunk in _obstore().list(_store(root), prefix=prefix.rstrip("/") or None, chunk_size=1000):
-            for meta in chunk:
-                yield Source(f"{root}/{meta['path']}", bare(meta.get("e_tag")), meta["size"])
-    except Exception as error:
-        raise _input_error(uri, error) from error
+    chunks: Iterator[Any] | None = None
+    last = ""
+
+    def attempt(left: float) -> Any:
+        nonlocal chunks
+        if chunks is None:  # the first time, and after a fault: from where it happened
+            below = prefix.rstrip("/") or None
+            chunks = iter(_obstore().list(_store(root), below, offset=last or None, chunk_size=_LISTED))
+        try:
+            return next(chunks, None)
+        except Exception:
+            chunks = None
+            raise
+
+    while chunk := call_storage(uri, attempt, _input_error):
+        # Azure may begin with the offset itself.
+        fresh = [meta for meta in chunk if meta["path"] > last]
+        for meta in fresh:
+            yield Source(f"{root}/{meta['path']}", bare(meta.get("e_tag")), meta["size"])
+        last = max(last, chunk[-1]["path"])
 
 
 def write_atomic(uri: str, data: bytes) -> None:
     """Puts a file; see `transforms.storage.write_atomic`."""
     _call(uri, lambda store, key: _obstore().put(store, key, data))
+
+
+def copy(uri: str, target: str) -> None:
+    """Copies a file; see `transforms.storage.copy`."""
+    _call(uri, lambda store, key: _obstore().copy(store, key, _split(target)[1]))
 
 
 def delete(uri: str) -> None:
