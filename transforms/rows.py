@@ -59,7 +59,8 @@ LINE = pa.struct(
         _field(
             "direction_confidence",
             pa.float32(),
-            "probability of `direction`; null where it was not asked",
+            "probability of `direction`; null where it was not asked. "
+            "Unsure lines stand as most sure ones of their page",
             True,
         ),
         _field(
