@@ -5,7 +5,7 @@ EXTRAS := ppocrv6,pdf,heic,gcp,training,dev
 IMAGES ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all lint format bench bench-quick test-kill clean
+.PHONY: help setup test test-all lint format bench bench-quick test-kill test-cluster clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
@@ -14,10 +14,10 @@ setup:  ## make .venv from a bare Python and install everything that a developer
 	@scripts/setup.sh $(EXTRAS)
 
 test: setup lint  ## every fast check: format, lint, types, tests with coverage
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/pytest -m "not slow and not cluster" --cov --cov-report=term
 
 test-all: setup lint  ## the same and the slow tests
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -m "not cluster" --cov --cov-report=term
 
 lint: setup  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -37,6 +37,10 @@ bench-quick: setup  ## ours against one engine, two minutes
 test-kill: setup  ## kill the job a dozen times at random; nothing may be lost, doubled or left behind
 	$(BIN)/python -m benchmarks.kill_test --rounds 12
 
+test-cluster: setup  ## the job by Beam's Job API on Prism, on emulated buckets, and as Dataflow would get it; needs Go
+	@scripts/cluster.sh
+	$(BIN)/pytest -m cluster tests/cluster
+
 clean:  ## remove what these verbs and the job made, the environments included
-	rm -rf .venv .bench build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .bench .cluster build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
