@@ -22,7 +22,7 @@ from pipeline import waves
 from pipeline.lock import Lock
 from pipeline.options import JobOptions, result_options
 from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, say
-from pipeline.waves import JobError, Marker
+from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import Workers, prepare
 from transforms.bundles import open_bundle
 from transforms.sources import list_sources
@@ -47,6 +47,8 @@ def command(options: JobOptions) -> int:
                 prepare()
             job = build(options, bundle, done, sources, left_out)
             summary = run(job, lock, done)
+    except HandedOver as handed:
+        return say(DONE, str(handed))
     except UsageError as error:
         return say(USAGE, str(error))
     except JobError as error:

@@ -19,7 +19,7 @@ from pipeline.manifest import read_groups, wave_uri
 from pipeline.options import JobOptions, result_options
 from pipeline.progress import Progress
 from pipeline.rescue import Counts, rescue
-from pipeline.waves import JobError, Marker
+from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import WorkerDiedError, Workers
 
 if TYPE_CHECKING:
@@ -120,6 +120,9 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
                 sources = [source for group in read_groups(manifest) for source in group]
                 return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
             _log.warning("wave %d: a worker was killed; trying it again", wave)
+        except HandedOver as handed:
+            files, pending = job.files[wave], sum(job.files.values())
+            raise HandedOver(f"{handed} ({files:,} of {pending:,} files)") from None
         except Exception as error:
             reason = _reason(error)
             if attempt == ATTEMPTS:
@@ -165,6 +168,8 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> MetricResults:
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
     result = pipeline.run()
+    if not runner.awaited(pipeline.options):
+        raise HandedOver(f"{name}: the graph is made; who runs it will find no marker of it when it is done")
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:

@@ -136,7 +136,15 @@ def parse(argv: Sequence[str]) -> JobOptions:
     job = _values_of(known, _DEFAULT)
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
+    if known.runner is not None:  # workers elsewhere have working folders of their own
+        inputs = [_absolute(name) for name in inputs]
+        job["output"] = _absolute(job["output"])
+        job["bundle"] = _absolute(known.bundle) if os.path.isdir(known.bundle) else known.bundle
     return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=tuple(beam), **job)
+
+
+def _absolute(name: str) -> str:
+    return os.path.abspath(local.path_of(name)) if storage.is_local(name) else name
 
 
 def _values_of(known: argparse.Namespace, record: Any) -> dict[str, Any]:

@@ -6,7 +6,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    TestOptions,
+)
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 from apache_beam.transforms import environments
@@ -15,6 +20,10 @@ from pipeline.options import JobOptions
 from pipeline.workers import Worker, Workers
 
 URN = "ppocr-beam:environment:workers:v1"
+
+CLUSTER = ("--no_save_main_session", "--number_of_worker_harness_threads=1")
+"""Said first, so that the user may say otherwise: all that workers run lies in modules, and a process works
+on one page at a time, as on this machine."""
 
 _crews: dict[bytes, Iterator[Worker]] = {}
 _numbers = itertools.count()
@@ -59,11 +68,17 @@ class _Connection(GrpcWorkerHandler):
 def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOptions:
     """What the user passed through, and the number of workers where it is ours to say."""
     if options.runner is not None:
-        return PipelineOptions([*options.beam, "--runner", options.runner])
+        return PipelineOptions([*CLUSTER, *options.beam, "--runner", options.runner])
     beam = PipelineOptions(list(options.beam))
     if workers is not None:
         beam.view_as(DirectOptions).direct_num_workers = workers.count
     return beam
+
+
+def awaited(options: PipelineOptions) -> bool:
+    """Whether a pipeline's result tells how it ended: not where its graph is only written down."""
+    template = options.view_as(GoogleCloudOptions).template_location
+    return not template and not options.view_as(TestOptions).dry_run
 
 
 def local_runner(workers: Workers) -> FnApiRunner:

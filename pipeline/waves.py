@@ -35,6 +35,10 @@ class JobError(Exception):
     """The job failed for a reason that is neither the user's nor a page's; one line, exit status 1."""
 
 
+class HandedOver(Exception):  # noqa: N818 - no error
+    """A wave's graph is written down for somebody else to run, or for nobody: a template, or a dry run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """What is known of a wave that is done.

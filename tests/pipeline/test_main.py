@@ -116,6 +116,15 @@ def test_any_of_beam_s_runners_can_be_named(job: Callable[..., int], folder: Pat
     assert len(rows(folder / "out")) == 6
 
 
+def test_graph_that_nobody_waits_for_leaves_no_marker(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--dry_run=true", "--template_location=gs://bucket/template"):
+        assert job("--runner", FN_API, option) == DONE
+        assert "wave-00000: the graph is made" in capsys.readouterr().err
+        assert not markers(folder / "out")
+
+
 def test_new_files_are_read_and_old_ones_are_not(
     job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,12 +58,23 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--detection_limit 640", {"detection_limit": 640}),
         ("--box_threshold 0.7", {"box_threshold": 0.7}),
         ("--unclip_ratio 2", {"unclip_ratio": 2.0}),
-        ("--runner DataflowRunner --project p", {"runner": "DataflowRunner", "beam": ("--project", "p")}),
         ("--experiments=a --streaming", {"beam": ("--experiments=a", "--streaming")}),
     ],
 )  # fmt: skip
 def test_each_option_changes_its_field(arguments: str, expected: dict[str, object]) -> None:
     assert changed(parse([*NEEDED, *arguments.split()])) == expected
+
+
+def test_workers_elsewhere_get_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    names = ["--input", "a/*.png", "gs://b/a", "--output", "out"]
+    here, there = parse([*names, "--bundle", "mine"]), parse([*names, "--bundle", "mine", "--runner", "X"])
+    assert (here.inputs, here.output, here.bundle) == (("a/*.png", "gs://b/a"), "out", "mine")
+    assert there.inputs == (f"{tmp_path}/a/*.png", "gs://b/a")
+    assert (there.output, there.bundle) == (f"{tmp_path}/out", f"{tmp_path}/mine")
+    named = parse([*names, "--bundle", "latin", "--runner", "X", "--project", "p"])
+    assert (named.bundle, named.runner, named.beam) == ("latin", "X", ("--project", "p"))
 
 
 def test_defaults_are_those_of_the_records() -> None:
