@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
 from pipeline import logs as logs  # before Beam is imported
@@ -21,9 +20,6 @@ from pipeline.progress import Progress
 from pipeline.rescue import Counts, rescue
 from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import WorkerDiedError, Workers
-
-if TYPE_CHECKING:
-    from apache_beam.metrics.metric import MetricResults
 
 ATTEMPTS = 3
 """Times that a wave is tried in one run, for reasons that pass."""
@@ -147,17 +143,17 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
     job.check()
     work = functools.partial(_run_pipeline, job, manifest, name)
     if job.workers is None:
-        return Counts.of(work())
+        return work()
     try:
         job.workers.start()
-        return Counts.of(job.workers.attend(work))
+        return job.workers.attend(work)
     except Exception:
         job.check()
         job.workers.stop()
         raise
 
 
-def _run_pipeline(job: Job, manifest: str, name: str) -> MetricResults:
+def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     import apache_beam as beam
 
     from pipeline import graph, runner
@@ -178,8 +174,13 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> MetricResults:
         raise
     if state not in (None, "DONE"):
         raise RuntimeError(f"Beam's job ended in the state {state}")
-    metrics: MetricResults = result.metrics()
-    return metrics
+    try:
+        return Counts.of(result.metrics())
+    except Exception as error:
+        if options.local:
+            raise
+        _log.warning("%s: the cluster tells no metrics (%s): lines are not counted", name, _reason(error))
+        return Counts()
 
 
 def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
@@ -191,7 +192,10 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
     output, name = job.options.output, waves.name_of(wave)
     written = waves.rows(output, name, "pages"), waves.rows(output, name, "errors")
     counted = counts.pages, sum(counts.errors.values())
-    if job.options.local and written != counted:  # clusters may count work twice that they did twice
+    errors: Mapping[str, int] = counts.errors
+    if not job.options.local:  # clusters may count work twice that they did twice, or not at all
+        errors = waves.kinds(output, name)
+    elif written != counted:
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
         )
@@ -200,7 +204,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         files=job.files[wave],
         pages=written[0],
         lines=counts.lines,
-        errors=dict(sorted(counts.errors.items())),
+        errors=dict(sorted(errors.items())),
         microseconds=dict(sorted(counts.microseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,

@@ -125,6 +125,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
     """
     parser = _parser()
     own = parser._option_string_actions
+    argv, theirs = _split(argv)
     _refuse_misspelt(argv, list(own))
     inputs, ours, beam = _sort(argv, own)
     known = parser.parse_args(ours)
@@ -140,7 +141,13 @@ def parse(argv: Sequence[str]) -> JobOptions:
         inputs = [_absolute(name) for name in inputs]
         job["output"] = _absolute(job["output"])
         job["bundle"] = _absolute(known.bundle) if os.path.isdir(known.bundle) else known.bundle
-    return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=tuple(beam), **job)
+    return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=(*beam, *theirs), **job)
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Splits at `--`, behind which stands what only a runner knows, such as options of Flink's Java part."""
+    end = list(argv).index("--") if "--" in argv else len(argv)
+    return argv[:end], argv[end + 1 :]
 
 
 def _absolute(name: str) -> str:
@@ -182,11 +189,14 @@ def _sort(argv: Sequence[str], own: Mapping[str, argparse.Action]) -> tuple[list
     option, values = ours, 0.0
     for token in argv:
         if _OPTION.match(token):
-            name, given, _ = token.partition("=")
+            name, given, value = token.partition("=")
             option = ours if name in own else beam
             nargs = own[name].nargs if name in own else None
             values = 0 if given or nargs == 0 else math.inf if nargs == "+" else 1
-            option.append(token)
+            if nargs == 0 and value in ("true", "false"):  # templates of Dataflow give all options values
+                option += [name] if value == "true" else []
+            else:
+                option.append(token)
         elif values:
             option.append(token)
             values -= 1
@@ -207,7 +217,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="ppocr-beam",
         usage="%(prog)s PATH... --output FOLDER [OPTION...]",
         description="Reads the text of page images and documents into Parquet, one row a page.",
-        epilog="Any option of Apache Beam is passed through, such as --runner=DataflowRunner --project=NAME. "
+        epilog="Any option of Apache Beam is passed through, such as --runner=DataflowRunner --project=NAME; "
+        "what only a runner knows goes behind a lone --. "
         "The same command again resumes where a run stopped. Exit status: 0 done, 1 failed, 2 wrong usage, "
         "3 more errors than --max_error_rate, 130 interrupted.",
         allow_abbrev=False,

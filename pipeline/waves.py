@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -141,6 +142,13 @@ def rows(output: str, name: str, kind: str) -> int:
         return sum(pool.map(_rows, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
 
 
+def kinds(output: str, name: str) -> Counter[str]:
+    """Rows of errors by kind, by the files' own word; `name` as for `rows`."""
+    with ThreadPoolExecutor(16) as pool:
+        found = pool.map(_kinds, [uri for uri in _files(output, name, "errors") if uri.endswith(".parquet")])
+        return sum(found, Counter())
+
+
 def messages(output: str, name: str, kind: str) -> Iterator[str]:
     """What a wave's error rows of a kind say."""
     import pyarrow.parquet as pq
@@ -157,6 +165,13 @@ def _rows(uri: str) -> int:
     with storage.open_file(uri) as file:
         count: int = pq.ParquetFile(file).metadata.num_rows
     return count
+
+
+def _kinds(uri: str) -> Counter[str]:
+    import pyarrow.parquet as pq
+
+    with storage.open_file(uri) as file:
+        return Counter(pq.read_table(file, columns=["kind"])["kind"].to_pylist())
 
 
 def clean(output: str, name: str) -> None:

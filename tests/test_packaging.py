@@ -39,6 +39,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(dist.glob("*.whl"))
 
 
+def test_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """What `--setup_file` ships to workers is built into a wheel there."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([sys.executable, "setup.py", "sdist", "--dist-dir", tmp_path], cwd=source, check=True)
+    shutil.unpack_archive(next(tmp_path.glob("*.tar.gz")), tmp_path)
+    (unpacked,) = tmp_path.glob("ppocr_beam-*/")
+    subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], cwd=unpacked, check=True)
+    assert sorted(names(next(tmp_path.glob("*.whl")))) == sorted(names(wheel))
+
+
 def names(wheel: Path) -> list[str]:
     return zipfile.ZipFile(wheel).namelist()
 

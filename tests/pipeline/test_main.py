@@ -125,6 +125,20 @@ def test_graph_that_nobody_waits_for_leaves_no_marker(
         assert not markers(folder / "out")
 
 
+def test_files_tell_what_a_cluster_does_not_count(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object) -> None:
+        raise LookupError("no metrics container")
+
+    monkeypatch.setattr(
+        "apache_beam.runners.portability.fn_api_runner.fn_runner.RunnerResult.metrics", refuse
+    )
+    assert job("--runner", FN_API) == DONE
+    (marker,) = markers(folder / "out")
+    assert (marker["pages"], marker["errors"]) == (6, {"not_an_image": 1})
+
+
 def test_new_files_are_read_and_old_ones_are_not(
     job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

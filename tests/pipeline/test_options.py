@@ -40,6 +40,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--project=p b", {"inputs": ("b", "a"), "beam": ("--project=p",)}),
         ("--verbose", {"verbose": True}),
         ("--retry_errors", {"retry_errors": True}),
+        ("--verbose=true b --chars=false", {"inputs": ("b", "a"), "verbose": True}),
         ("--output file:///tmp/a%20b", {"output": "/tmp/a b"}),
         ("--output gs://b/out", {"output": "gs://b/out"}),
         ("--bundle tiny", {"bundle": "tiny"}),
@@ -58,6 +59,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--detection_limit 640", {"detection_limit": 640}),
         ("--box_threshold 0.7", {"box_threshold": 0.7}),
         ("--unclip_ratio 2", {"unclip_ratio": 2.0}),
+        ("--project p -- --max_bundle_size=9", {"beam": ("--project", "p", "--max_bundle_size=9")}),
         ("--experiments=a --streaming", {"beam": ("--experiments=a", "--streaming")}),
     ],
 )  # fmt: skip
