@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -39,19 +40,17 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where things are: the job service, the pool of workers, and how to reach the buckets."""
+    """Where things are: the job service, pools of workers by name, and how to reach the buckets."""
 
     job_endpoint: str
-    pool: str
+    pools: Mapping[str, str]
     buckets: Mapping[str, str]
 
-    def arguments(self, environment: str) -> list[str]:
-        """Beam's options for a run on it, the user's code in the driver or in the pool."""
-        external = ["--environment_config", self.pool] if environment == "EXTERNAL" else []
-        return [
-            *("--runner", "PortableRunner", "--job_endpoint", self.job_endpoint),
-            *("--environment_type", environment, *external),
-        ]
+    def arguments(self, pool: str | None) -> list[str]:
+        """Beam's options for a run on it, the user's code in a pool's workers or, for None, in the driver."""
+        external = ["EXTERNAL", "--environment_config", self.pools[pool]] if pool else ["LOOPBACK"]
+        endpoint = ("--runner", "PortableRunner", "--job_endpoint", self.job_endpoint)
+        return [*endpoint, "--environment_type", *external]
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +82,19 @@ def buckets() -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def cluster(buckets: Mapping[str, str]) -> Iterator[Cluster]:
-    """Starts Prism and a pool of workers."""
-    jobs, pool = free_port(), free_port()
+    """Starts Prism and two pools of workers: one of plain Python, one as in Beam's images for workers."""
+    jobs, plain, image = free_port(), free_port(), free_port()
     prism = [tool("bin/prism"), f"-job_port={jobs}", "-serve_http=false", "-log_level=warn"]
-    workers = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool}"]
-    with process(prism, jobs), process(workers, pool, buckets):
-        yield Cluster(f"localhost:{jobs}", f"localhost:{pool}", buckets)
+    pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    boot = f"--container_executable={tool('bin/container')}"
+    here = {**buckets, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+    with (
+        process(prism, jobs),
+        process([*pool, f"--service_port={plain}"], plain, buckets),
+        process([*pool, f"--service_port={image}", boot], image, here),
+    ):
+        pools = {"plain": f"localhost:{plain}", "image": f"localhost:{image}"}
+        yield Cluster(f"localhost:{jobs}", pools, buckets)
 
 
 @pytest.fixture(scope="session")
@@ -187,8 +193,10 @@ def free_port() -> int:
 @contextmanager
 def process(words: list[str], port: int, more: Mapping[str, str] | None = None) -> Iterator[None]:
     """Runs a server in a process group of its own, from when it listens to the end of the block."""
+    folder = tempfile.TemporaryDirectory()  # Beam's worker start-up writes where it stands
     server = subprocess.Popen(
         words,
+        cwd=folder.name,
         env={**ENVIRONMENT, **(more or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -204,6 +212,7 @@ def process(words: list[str], port: int, more: Mapping[str, str] | None = None) 
     finally:
         os.killpg(server.pid, 9)  # a pool's workers too
         server.wait()
+        folder.cleanup()
 
 
 def listens(port: int) -> bool:

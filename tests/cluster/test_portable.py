@@ -15,12 +15,12 @@ pytestmark = pytest.mark.cluster
 Job = Callable[..., str]
 
 
-@pytest.mark.parametrize("environment", ["LOOPBACK", "EXTERNAL"])
+@pytest.mark.parametrize("pool", [None, "plain", "image"], ids=["loopback", "pool", "image"])
 def test_rows_are_those_of_a_local_run(
-    environment: str, cluster: Cluster, job: Job, place: str, expected: list[str]
+    pool: str | None, cluster: Cluster, job: Job, place: str, expected: list[str]
 ) -> None:
     paths = ["--input", f"{place}/in", "--output", f"{place}/out", "--bundle", f"{place}/bundle"]
-    shown = job(*paths, *cluster.arguments(environment))
+    shown = job(*paths, *cluster.arguments(pool))
     assert "Read 20 pages" in shown
     assert rows(f"{place}/out") == expected
 
@@ -35,7 +35,7 @@ def test_processes_of_this_machine_read_and_write_buckets_too(
 def test_new_files_are_read_and_old_ones_are_not(
     cluster: Cluster, job: Job, place: str, expected: list[str]
 ) -> None:
-    run = ["--input", f"{place}/in", "--output", f"{place}/out", *cluster.arguments("EXTERNAL")]
+    run = ["--input", f"{place}/in", "--output", f"{place}/out", *cluster.arguments("plain")]
     missing = storage.read(f"{place}/in/page-000.png").data
     storage.delete(f"{place}/in/page-000.png")
     assert "Read 19 pages" in job(*run)
