@@ -56,5 +56,6 @@ else
     version=$(basename "$FLINK_JOB_SERVER_JAR" | sed -n 's/.*flink-\([0-9.]*\)-.*/\1/p')
     [ -n "$version" ] || fail "$FLINK_JOB_SERVER_JAR does not tell the version of Flink in its name"
     environment flink "$version" "apache-flink-libraries==$version.*"
-    ln -sfn "$("$here/flink/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pyflink" "$here/flink/home"
+    packages=$("$here/flink/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    ln -sfn "$packages/pyflink/lib" "$here/flink/lib-flink"
 fi
