@@ -41,11 +41,13 @@ def command(options: JobOptions) -> int:
         left_out: Counter[str] = Counter()
         bundle = open_bundle(options.bundle, check=True)
         sources = list_sources(options.inputs, left_out)
-        with Lock(options.output) as lock:
+        with Lock(options.output, options.shard) as lock:
             done = resume(options, bundle)
             if options.local:
                 prepare()
             job = build(options, bundle, done, sources, left_out)
+            if not job.files and not done:
+                return say(DONE, "there is nothing in this share")
             summary = run(job, lock, done)
     except HandedOver as handed:
         return say(DONE, str(handed))
@@ -71,7 +73,8 @@ def resume(options: JobOptions, bundle: Bundle) -> dict[int, Marker]:
     Raises:
         UsageError: they had another bundle, or other options that change rows.
     """
-    waves.sweep(options.output)
+    if options.shard is None:  # or other shards write here too
+        waves.sweep(options.output)
     done = waves.markers(options.output)
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
@@ -90,7 +93,7 @@ def build(
     from pipeline import manifest
     from pipeline.driver import Job
 
-    files = manifest.extend(options.output, islice(sources, options.limit), options.wave_files)
+    files = manifest.extend(options.output, islice(sources, options.limit), options.wave_files, options.shard)
     pending = {wave: size for wave, size in files.items() if wave not in done}
     count = min(options.workers, max(pending.values(), default=0))
     workers = Workers(count, options) if options.local and count else None

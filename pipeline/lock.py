@@ -7,9 +7,12 @@ sign of life is watched until it changes: clocks of machines differ, and each co
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
+import posixpath
+import re
 import socket
 import threading
 import time
@@ -65,11 +68,14 @@ class Lock:
 
     Args:
         output: the job's output.
+        shard: I and N: only runs that are no other of N shards are kept out.
     """
 
-    def __init__(self, output: str) -> None:
+    def __init__(self, output: str, shard: tuple[int, int] | None = None) -> None:
         self._output = output
-        self._uri = storage.join(output, "_waves", "lock.json")
+        self._allied = re.compile(rf"lock-\d+-of-{shard[1]}\.json" if shard else r"(?!)")
+        self._name = f"lock-{shard[0]}-of-{shard[1]}.json" if shard else "lock.json"
+        self._uri = storage.join(output, "_waves", self._name)
         self._token = uuid.uuid4().hex
         self._stop = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="lock", daemon=True)
@@ -81,14 +87,13 @@ class Lock:
             UsageError: another run lives, or the output cannot be written.
         """
         try:
-            owner = self._owner()
-            if owner and lives(owner, self._owner):
-                raise UsageError(
-                    f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: "
-                    "wait for it, or choose another --output"
-                )
+            for uri in [self._uri, *self._others()]:
+                self._refuse_if_held(uri)
             self._write()
             self.check()
+            if any(self._owner(uri) for uri in self._others()):
+                storage.delete(self._uri)
+                raise UsageError(f"another run begins to write {self._output} at the same moment: try again")
         except InputError as error:
             raise UsageError(f"the output cannot be written: {error.message}") from None
         self._beating.start()
@@ -103,6 +108,24 @@ class Lock:
             self._beating.join()
         if (owner := self._owner()) and owner.token == self._token:
             storage.delete(self._uri)
+
+    def _others(self) -> list[str]:
+        """The locks of runs, living or dead, that may not write while this one does, its own excepted."""
+        folder = storage.join(self._output, "_waves")
+        listed = (posixpath.basename(source.uri) for source in storage.list_files(f"{folder}/"))
+        locks = [name for name in listed if re.fullmatch(r"lock(-\d+-of-\d+)?\.json", name)]
+        others = [name for name in locks if name != self._name and not self._allied.fullmatch(name)]
+        return [storage.join(folder, name) for name in others]
+
+    def _refuse_if_held(self, uri: str) -> None:
+        owner = self._owner(uri)
+        if owner and lives(owner, functools.partial(self._owner, uri)):
+            raise UsageError(
+                f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: "
+                "wait for it, or choose another --output"
+            )
+        if owner and uri != self._uri:
+            storage.delete(uri)
 
     def check(self) -> None:
         """Makes sure that the lock is still ours.
@@ -126,9 +149,9 @@ class Lock:
     def _write(self) -> None:
         storage.write_atomic(self._uri, json.dumps(asdict(Owner.me(self._token))).encode())
 
-    def _owner(self) -> Owner | None:
+    def _owner(self, uri: str = "") -> Owner | None:
         try:
-            data = storage.read(self._uri).data
+            data = storage.read(uri or self._uri).data
         except InputError as error:
             if error.kind == "not_found":
                 return None

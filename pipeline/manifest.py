@@ -32,17 +32,23 @@ def wave_uri(output: str, wave: int) -> str:
     return storage.join(output, "_manifest", f"{wave:05}.parquet")
 
 
-def extend(output: str, sources: Iterable[Source], wave_files: int | None) -> dict[int, int]:
+def extend(
+    output: str, sources: Iterable[Source], wave_files: int | None, shard: tuple[int, int] | None = None
+) -> dict[int, int]:
     """Adds waves of those sources that no wave has yet.
 
     Args:
         output: the job's output.
         sources: all inputs, old and new.
         wave_files: most files in a wave; None for no bound.
+        shard: I and N: add and return only waves whose numbers modulo N are I, of files whose digests modulo
+            N are. So N runs that extend a manifest at the same time write none of each other's waves, even
+            where they see different files.
 
     Returns:
         The number of files of each wave, old and new.
     """
+    first, step = shard or (0, 1)
     waves: dict[int, int] = {}
     seen = Seen()
     for wave in waves_of(output):
@@ -50,11 +56,12 @@ def extend(output: str, sources: Iterable[Source], wave_files: int | None) -> di
         for group in read_groups(wave_uri(output, wave)):
             waves[wave] += len(group)
             seen.add(_keys(group))
-    fresh = _fresh(iter(sources), seen)
-    while (first := next(fresh, None)) is not None:
-        wave = max(waves, default=-1) + 1
+    waves = {wave: size for wave, size in waves.items() if wave % step == first}
+    fresh = _fresh(iter(sources), seen, first, step)
+    while (source := next(fresh, None)) is not None:
+        wave = max(waves, default=first - step) + step
         rest = islice(fresh, None if wave_files is None else wave_files - 1)
-        waves[wave] = _write(wave_uri(output, wave), chain([first], rest))
+        waves[wave] = _write(wave_uri(output, wave), chain([source], rest))
     return waves
 
 
@@ -91,9 +98,11 @@ def write_part(output: str, name: str, sources: Iterable[Source]) -> str:
     return uri
 
 
-def _fresh(sources: Iterator[Source], seen: Seen) -> Iterator[Source]:
+def _fresh(sources: Iterator[Source], seen: Seen, first: int, step: int) -> Iterator[Source]:
     while group := list(islice(sources, GROUP_ROWS)):
-        yield from (source for source, new in zip(group, seen.add(_keys(group)), strict=True) if new)
+        keys = _keys(group)
+        ours = [int.from_bytes(key[:8], "big") % step == first for key in keys.tolist()]
+        yield from (source for source, new in zip(group, seen.add(keys) & ours, strict=True) if new)
 
 
 def _keys(sources: Iterable[Source]) -> Keys:

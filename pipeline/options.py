@@ -72,6 +72,7 @@ class JobOptions:
         workers: worker processes on this machine.
         wave_size: most files in a wave; 0 for all in one; None for `LOCAL_WAVE` here and all in one on a
             cluster.
+        shard: which of how many runs this is that share the output at the same time; None: the only one.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
         retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
@@ -88,6 +89,7 @@ class JobOptions:
     read: ReadOptions = ReadOptions()
     workers: int = cores()
     wave_size: int | None = None
+    shard: tuple[int, int] | None = None
     limit: int | None = None
     max_error_rate: float = 1.0
     retry_errors: bool = False
@@ -321,6 +323,10 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         f"(default: {LOCAL_WAVE} on this machine, 0 on a cluster)",
     )  # fmt: skip
     add(
+        "--shard", type=_shard, metavar="I/N",
+        help="do the I-th (from 0) of N shares: N runs, each on its own machine, write one output together",
+    )  # fmt: skip
+    add(
         "--detection_batch", type=_whole(1), default=_DEFAULT.detection_batch, metavar="N",
         help=f"pages that the detector gets at once {_DEFAULT_IS}",
     )  # fmt: skip
@@ -334,6 +340,13 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="Beam's name of a cluster's runner (default: processes on this machine)",
     )
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 0 to N - 1")
+    return int(number), int(count)
 
 
 def _whole(least: int) -> Callable[[str], int]:

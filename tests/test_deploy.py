@@ -16,7 +16,16 @@ ROOT = Path(__file__).parent.parent
 DATAFLOW = ROOT / "deploy" / "dataflow"
 METADATA = json.loads((DATAFLOW / "metadata.json").read_text("utf-8"))
 PARAMETERS = {parameter["name"]: parameter for parameter in METADATA["parameters"]}
-NOT_IN_TEMPLATES = {"help", "paths", "workers", "runner", "wave_size", "max_error_rate", "retry_errors"}
+NOT_IN_TEMPLATES = {
+    "help",
+    "paths",
+    "workers",
+    "runner",
+    "wave_size",
+    "shard",
+    "max_error_rate",
+    "retry_errors",
+}
 """Options of runs on one machine, and of drivers that wait for their job: a template's launcher does not."""
 EXAMPLES = {
     "input": "gs://bucket/scans/",

@@ -134,3 +134,30 @@ def test_output_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match="the output cannot be written"), Lock(str(tmp_path / "file")):
         pass
+
+
+def test_shards_of_one_number_write_together(tmp_path: Path) -> None:
+    with Lock(str(tmp_path), (0, 2)) as first, Lock(str(tmp_path), (1, 2)) as second:
+        first.check()
+        second.check()
+    assert not list((tmp_path / "_waves").iterdir())
+
+
+@pytest.mark.parametrize("shard", [None, (0, 3), (1, 2)], ids=["whole", "of another number", "the same"])
+def test_a_living_shard_keeps_out_what_is_no_other_of_its_kind(
+    tmp_path: Path, shard: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.lock.lives", lambda owner, again: True)
+    with Lock(str(tmp_path), (1, 2)):  # noqa: SIM117 - the first is held
+        with pytest.raises(UsageError, match="is writing"), Lock(str(tmp_path), shard):
+            pass
+
+
+def test_a_dead_shard_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.lock.lives", lambda owner, again: False)
+    left = Lock(str(tmp_path), (1, 2))
+    left._write()
+    with Lock(str(tmp_path)) as whole:
+        whole.check()
+        with pytest.raises(UsageError, match="removed its lock"):
+            left.check()

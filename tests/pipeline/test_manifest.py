@@ -102,3 +102,16 @@ def test_keys_tell_uri_from_etag() -> None:
     keys = manifest._keys([Source("ab", "c"), Source("a", "bc"), Source("ab", "c", 5), Source("ab", None)])
     assert len(set(keys.tolist())) == 3
     assert all(len(key) == 16 for key in keys.tolist())
+
+
+@pytest.mark.parametrize("wave_files", [2, None])
+def test_shards_list_each_file_once_whatever_they_see(tmp_path: Path, wave_files: int | None) -> None:
+    names = [f"{number}.png" for number in range(40)]
+    for number, seen in enumerate([names, names[:30], names[5:]]):  # files came while they started
+        counts = manifest.extend(str(tmp_path), sources(*seen), wave_files, (number, 3))
+        assert counts and all(wave % 3 == number for wave in counts)
+    before = [name for group in listed(tmp_path).values() for name in group]
+    assert len(before) == len(set(before)) > 25
+    manifest.extend(str(tmp_path), sources(*names), wave_files)  # without shards: the whole
+    after = [name for group in listed(tmp_path).values() for name in group]
+    assert sorted(after) == sorted(names)

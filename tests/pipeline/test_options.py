@@ -47,6 +47,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--workers 7", {"workers": 7}),
         ("--wave_size 10", {"wave_size": 10}),
         ("--limit=3", {"limit": 3}),
+        ("--shard 2/3", {"shard": (2, 3)}),
         ("--max_error_rate 0.25", {"max_error_rate": 0.25}),
         ("--detection_batch 2", {"detection_batch": 2}),
         ("--recognition_batch 32", {"recognition_batch": 32}),
