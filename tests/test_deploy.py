@@ -7,8 +7,10 @@ import importlib.metadata
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.options import _parser, parse
 
@@ -105,3 +107,31 @@ def test_image_is_not_root_s() -> None:
     users = [line for line in lines if line.startswith("USER ")]
     assert users == ["USER 10001"]  # a number: Kubernetes cannot tell a name from root's
     assert lines.index("USER 10001") > max(i for i, line in enumerate(lines) if line.startswith("RUN "))
+
+
+def documents(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((ROOT / "deploy" / "flink" / name).read_text("utf-8")))
+
+
+def test_flink_on_kubernetes_has_one_worker_a_slot() -> None:
+    (cluster,), (job,) = documents("cluster.yaml"), documents("job.yaml")
+    slots = cluster["spec"]["flinkConfiguration"]["taskmanager.numberOfTaskSlots"]
+    workers = cluster["spec"]["taskManager"]["podTemplate"]["spec"]["containers"][1]
+    (driver,) = job["spec"]["template"]["spec"]["containers"]
+    options = parse(driver["args"])
+    assert f"--sdk_worker_parallelism={slots}" in options.beam
+    assert workers["resources"]["requests"]["cpu"] == slots
+    assert workers["args"] == ["--worker_pool"]
+    assert driver["image"] == workers["image"]
+    assert (options.inputs, options.runner) == (("s3://BUCKET/scans/",), "FlinkRunner")
+
+
+def test_flink_in_containers_puts_workers_beside_the_task_manager() -> None:
+    (compose,) = documents("docker-compose.yaml")
+    services = compose["services"]
+    assert services["workers"]["network_mode"] == "service:taskmanager"
+    options = parse(
+        [*services["driver"]["entrypoint"][1:], "s3://bucket/scans/", "--output", "s3://bucket/out"]
+    )
+    assert "--environment_config=localhost:50000" in options.beam  # where Beam's boot listens
+    assert options.inputs == ("s3://bucket/scans/",)
