@@ -4,14 +4,16 @@
 #     ./run_local.sh                                         the pages in samples/, and a picture of what was read
 #     ./run_local.sh scans/ 'gs://b/x/*.jpg' --output out    your own: paths, URIs and globs, then options
 #
-# All arguments go to the job as they are; --help lists its options. Without --output the rows go to ./out.
+# All arguments go to the job as they are; --help lists its options. Without --output the rows go to ./out, those of
+# samples/ to ./out_samples.
 # The same command again resumes, and installs nothing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$here/.venv/bin
 
-extras=ppocrv6,pdf
+extras=pdf
+case "$*" in *ppocrv6*) extras+=,ppocrv6 ;; esac
 case "$*" in *gs://*) extras+=,gcp ;; esac
 "$here/scripts/setup.sh" "$extras"
 
@@ -20,5 +22,5 @@ if [ $# -gt 0 ]; then
     exec "$bin/ppocr-beam" "$@"
 fi
 
-"$bin/ppocr-beam" "$here/samples" --output out
-"$bin/python" -m pipeline.show out
+"$bin/ppocr-beam" "$here/samples" --output out_samples
+"$bin/python" -m pipeline.show out_samples

@@ -76,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bundles",
         nargs="+",
-        default=["ppocrv6-small"],
+        default=["latin", "ppocrv6-small"],
         metavar="BUNDLE",
-        help="ours; ratios and the limit are those of the first (ppocrv6-small)",
+        help="ours; ratios and the limit are those of the first (latin ppocrv6-small)",
     )
     names = [peer.name for peer in PEERS]
     parser.add_argument(

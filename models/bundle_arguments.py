@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser, source: str = "") -> None:
         default=[],
         type=parse_override,
         metavar="MODEL.KEY=VALUE",
-        help="a value that differs from the models' own, such as detection.unclip_ratio=1.6; repeatable",
+        help="a value that differs from the models' own, such as detection.unclip_ratio=1.6 or "
+        "recognition.widths=[64,96,128]; repeatable",
     )
     about = parser.add_argument_group("about")
     about.add_argument("--name", help="the bundle's name (default: the output folder's)")
@@ -55,7 +56,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     """`recognition.height=32` as ("recognition.height", 32); lists as JSON, everything else as it reads best.
 
     Raises:
-        UsageError: there is no `=` or no dot before it.
+        UsageError: there is no `=` or no dot before it, or several values that are no list.
     """
     name, equals, value = text.partition("=")
     if not equals or "." not in name:
@@ -63,5 +64,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         parsed = json.loads(value)
     except ValueError:
+        if len(numbers := value.replace(",", " ").split()) > 1 and all(each.isdigit() for each in numbers):
+            raise UsageError(f"{text!r}: a list stands in brackets: {name}=[{', '.join(numbers)}]") from None
         parsed = value
     return name, tuple(parsed) if isinstance(parsed, list) else parsed

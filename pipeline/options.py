@@ -85,7 +85,7 @@ class JobOptions:
 
     inputs: tuple[str, ...]
     output: str
-    bundle: str = "ppocrv6-small"
+    bundle: str = "latin"
     read: ReadOptions = ReadOptions()
     workers: int = cores()
     wave_size: int | None = None

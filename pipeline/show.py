@@ -50,7 +50,7 @@ def show(output: Path) -> None:
         return
     picture = output / PICTURE
     cv2.imwrite(str(picture), overlay(to_page(row), _pixels(row)))
-    print(f"Picture:  {picture}, of {row['uri']}")
+    print(f"Picture:  {picture}, of {row['uri']}; lines that want a second look are orange")
     print("It says:  " + "\n          ".join(line["text"] for line in row["lines"][:LINES]))
 
 

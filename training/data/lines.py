@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.records import UsageError
 from training.data.charset import Charset, normalize
 from training.data.crops import to_color
 from training.data.shards import Shard
@@ -75,7 +76,8 @@ class ShardSource:
         self.unspellable = [text for text in texts if charset.missing(text)]
         self.usable = np.asarray([i for i, t in enumerate(texts) if t and not charset.missing(t)], np.int64)
         if not len(self.usable):
-            raise ValueError(f"{path} has no line with a {field!r} that the charset can spell")
+            relabel = "; `ppocr-train data relabel` gives its lines one" if field == "cased" else ""
+            raise UsageError(f"{path} has no line with a {field!r} that the charset can spell{relabel}")
         self.texts = texts
         borders = np.asarray([label.get("border", 0) for label in self.shard.labels], np.int64)
         sizes = self.shard.index[:, 1:3] - 2 * borders[:, None]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.records import UsageError
 from training.data.charset import Charset
 from training.data.lines import (
     LineBatches,
@@ -43,7 +44,7 @@ def test_a_source_leaves_out_what_cannot_be_spelt_and_counts_it(tmp_path: Path) 
 
 def test_a_shard_that_spells_nothing_is_refused_by_name(tmp_path: Path) -> None:
     write_shard(tmp_path / "s", [line(10, "xyz")])
-    with pytest.raises(ValueError, match=r"s has no line with a 'cased'"):
+    with pytest.raises(UsageError, match=r"s has no line with a 'cased'.*relabel"):
         ShardSource(tmp_path / "s", CHARSET, "cased")
 
 
