@@ -49,7 +49,7 @@ def recogniser(classes: int = len(CHARSET) + 1) -> Trained:
 
 def direction() -> Trained:
     torch.manual_seed(0)
-    network = build_network("direction", {"backbone": "slim", "channels": 1}).eval()
+    network = build_network("direction", {"backbone": "line_net", "channels": 1}).eval()
     return Trained(network, DirectionSpec("", "", "gray", HALF, HALF, 32, 192, 0.9))
 
 
@@ -226,7 +226,7 @@ def test_export_that_differs_is_refused(weights, change, message, monkeypatch: p
 def save(trained: Trained, task: str, path: Path, **state: object) -> None:
     """A checkpoint as training writes it, of a small direction classifier or recogniser."""
     networks = {
-        "direction": ("direction", {"backbone": "slim", "channels": 1}),
+        "direction": ("direction", {"backbone": "line_net", "channels": 1}),
         "recognition": ("line_net", {"classes": len(CHARSET) + 1, "widths": [4, 4, 8, 8], "neck": 8}),
     }
     name, options = networks[task]
