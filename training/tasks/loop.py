@@ -196,6 +196,12 @@ class Keeper(Callback):
         now = time.monotonic()
         if now > self.deadline:
             trainer.should_stop = True
+            log.info(
+                "time is up after %d of %d steps; ppocr-train train --resume --out %s goes on",
+                system.step,
+                system.config.steps,
+                self.folder,
+            )
         elif now - self.saved > 60 * system.config.checkpoint_minutes:
             self.save(trainer, system, LAST)
             self.saved = now

@@ -102,8 +102,10 @@ def test_frozen_weights_stay_and_pretrained_ones_are_the_start(folder: Path) -> 
     assert not torch.equal(second["net.classifier.weight"], first["ema.classifier.weight"])
 
 
-def test_a_run_stops_in_time_and_can_go_on(folder: Path) -> None:
-    train(build_config(tree(folder, steps=10_000)), folder / "run", max_minutes=1e-6)
+def test_a_run_stops_in_time_and_can_go_on(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        train(build_config(tree(folder, steps=10_000)), folder / "run", max_minutes=1e-6)
+    assert f"1 of 10000 steps; ppocr-train train --resume --out {folder / 'run'} goes on" in caplog.text
     assert load_checkpoint(folder / "run" / LAST).state["step"] == 1
 
 
