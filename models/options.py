@@ -30,7 +30,7 @@ class ReadOptions:
 
     direction: Literal["all", "sample", "off"] = "sample"
     min_confidence: float = 0.5
-    review_threshold: float = 0.8
+    review_threshold: float = 0.6
     chars: bool = False
     detection_limit: int | None = None
     box_threshold: float | None = None
