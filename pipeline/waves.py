@@ -12,11 +12,11 @@ import logging
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from models.records import UsageError
 from transforms import storage
@@ -30,6 +30,8 @@ RETRYABLE = frozenset(("crashed", "forbidden", "missing_extra", "model_failure",
 """Kinds of errors whose reasons may have passed. A file that was not there is a new one when it is."""
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class JobError(Exception):
@@ -138,15 +140,12 @@ def rows(output: str, name: str, kind: str) -> int:
         name: a wave's or a part's, see `name_of`.
         kind: pages or errors.
     """
-    with ThreadPoolExecutor(16) as pool:
-        return sum(pool.map(_rows, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
+    return sum(_of_each(_rows, output, name, kind))
 
 
 def kinds(output: str, name: str) -> Counter[str]:
     """Rows of errors by kind, by the files' own word; `name` as for `rows`."""
-    with ThreadPoolExecutor(16) as pool:
-        found = pool.map(_kinds, [uri for uri in _files(output, name, "errors") if uri.endswith(".parquet")])
-        return sum(found, Counter())
+    return sum(_of_each(_kinds, output, name, "errors"), Counter())
 
 
 def messages(output: str, name: str, kind: str) -> Iterator[str]:
@@ -157,6 +156,12 @@ def messages(output: str, name: str, kind: str) -> Iterator[str]:
         with storage.open_file(uri) as file:
             rows = pq.read_table(file, columns=["kind", "message"]).to_pylist()
         yield from (row["message"] for row in rows if row["kind"] == kind)
+
+
+def _of_each(ask: Callable[[str], T], output: str, name: str, kind: str) -> list[T]:
+    """Asks data files of a kind, many at a time."""
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(ask, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
 
 
 def _rows(uri: str) -> int:

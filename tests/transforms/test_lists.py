@@ -9,19 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.records import UsageError
+from tests.transforms.inputs import touch, uris
 from transforms import storage
 from transforms.sources import Source, list_sources
-
-
-def touch(*names: str) -> None:
-    for name in names:
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-
-
-def uris(*inputs: str) -> list[str]:
-    return [source.uri for source in list_sources(inputs)]
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from models.records import UsageError
 from tests.fake_cloud import FakeCloud
+from tests.transforms.inputs import touch, uris
 from transforms import storage
 from transforms.sources import _glob_regex, is_image_name, list_sources
 
@@ -17,17 +18,6 @@ from transforms.sources import _glob_regex, is_image_name, list_sources
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def touch(*names: str) -> None:
-    for name in names:
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-
-
-def uris(*inputs: str) -> list[str]:
-    return [source.uri for source in list_sources(inputs)]
 
 
 class TestFilesAndFolders:

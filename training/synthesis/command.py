@@ -156,15 +156,13 @@ def plan_of(args: argparse.Namespace) -> Plan:
 
 def _mix(kinds: str) -> tuple[tuple[str, float], ...]:
     pairs = [item.partition("=")[::2] for item in kinds.split(",") if item.strip()]
-    mix = [(name.strip(), weight.strip() or str(MIX.get(name.strip()))) for name, weight in pairs]
     try:
-        if not mix or any(name not in MIX for name, _ in mix):
-            raise ValueError("an unknown kind")
-        return tuple((name, float(weight)) for name, weight in mix)
-    except ValueError:
-        raise UsageError(
-            f"--kinds {kinds!r}: choose from {', '.join(MIX)}, each with =WEIGHT where wanted."
-        ) from None
+        mix = [(name.strip(), float(weight or MIX[name.strip()])) for name, weight in pairs]
+    except (KeyError, ValueError):
+        mix = []
+    if not mix or any(name not in MIX for name, _ in mix):
+        raise UsageError(f"--kinds {kinds!r}: choose from {', '.join(MIX)}, each with =WEIGHT where wanted.")
+    return tuple(mix)
 
 
 def _word_crops(labels: Path | None) -> list[WordCrop]:
