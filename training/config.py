@@ -66,11 +66,14 @@ class Config:
         ema: decay of the averaged weights that are validated and exported; 0 = none.
         pretrained: checkpoint whose fitting weights a new run starts from.
         freeze: patterns (fnmatch) of parameter names that are not trained.
+        fixed_norms: batch norms act as in evaluation and keep their averages: those of a few images say little,
+            and those of a network out of a bundle are folded away.
         precision: Lightning's word: `32-true`, `bf16-mixed`, `16-mixed`.
         devices: accelerators or processes to train on.
         threads: intra-op threads of torch; 0 = its own choice.
         workers: processes that make batches; 0 = the training process itself.
         validate_every: steps between validations on the dev set; 0 = only at the end.
+        patience: validations in a row without a better score after which a run ends; 0 = it never ends early.
         checkpoint_minutes: minutes between checkpoints.
         loggers: any of `tensorboard`, `csv`.
     """
@@ -85,6 +88,7 @@ class Config:
     ema: float = 0.998
     pretrained: str = ""
     freeze: tuple[str, ...] = ()
+    fixed_norms: bool = False
     precision: str = "32-true"
     channels_last: bool = True
     accelerator: str = "auto"
@@ -93,6 +97,7 @@ class Config:
     workers: int = 0
     seed: int = 0
     validate_every: int = 500
+    patience: int = 0
     checkpoint_minutes: float = 5.0
     loggers: tuple[str, ...] = ("tensorboard",)
 

@@ -41,7 +41,7 @@ class Trained:
     Attributes:
         network: in eval mode; logits of a recogniser, probabilities of the others.
         spec: how a bundle would use it; `file` and `sha256` are empty.
-        facts: what is known of its training: step, scores.
+        facts: what is known of its training: step, scores, the network's name and options.
     """
 
     network: nn.Module
@@ -67,7 +67,8 @@ def load_trained(path: Path) -> Trained:
                 f"{path} has {classes} classes, but its charset of {len(spec.charset)} characters and the "
                 f"blank make {len(spec.charset) + 1}: the checkpoint was put together wrongly"
             )
-    return Trained(network, spec, {"step": state.get("step"), "scores": state.get("scores", {})})
+    facts = {key: state[key] for key in ("step", "scores", "network") if key in state}
+    return Trained(network, spec, facts)
 
 
 def recognition_spec(settings: Any, state: dict[str, Any]) -> RecognitionSpec:

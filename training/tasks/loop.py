@@ -161,6 +161,7 @@ class Keeper(Callback):
         self.folder, self.start = folder, start
         self.step: int = start.state["step"] if start else 0
         self.best: float = start.state["best"] if start else float("-inf")
+        self.stale: int = start.state.get("stale", 0) if start else 0
         self.deadline = time.monotonic() + 60 * max_minutes if max_minutes else float("inf")
         self.saved = time.monotonic()
 
@@ -217,9 +218,13 @@ class Keeper(Callback):
         score = system.scores.get(system.best, float("-inf"))
         scores = " ".join(f"{name} {value:.4f}" for name, value in system.scores.items())
         log.info("step %d: %s", system.step, scores)
+        self.stale += 1
         if score > self.best:
-            self.best = score
+            self.best, self.stale = score, 0
             self.save(trainer, system, BEST)
+        if 0 < system.config.patience <= self.stale:
+            trainer.should_stop = True
+            log.info("no better score in %d validations: done at step %d", self.stale, system.step)
 
     def on_train_end(self, trainer: Trainer, system: Any) -> None:
         self.save(trainer, system, LAST)
@@ -228,7 +233,7 @@ class Keeper(Callback):
         """Writes the whole state of the run, from the first process only."""
         if trainer.is_global_zero:
             tensors = snapshot(system, trainer.optimizers[0])
-            state = describe(system, self.best)
+            state = {**describe(system, self.best), "stale": self.stale}
             scaler = getattr(trainer.precision_plugin, "scaler", None)  # of float16 alone
             if scaler is not None:
                 state["scaler"] = scaler.state_dict()

@@ -50,6 +50,16 @@ class System(LightningModule, ABC):
         self.state: dict[str, Any] = {}
         self.scores: dict[str, float] = {}
         self._rows: list[Any] = []
+        self.train()
+
+    def train(self, mode: bool = True) -> System:
+        """Sets the mode; fixed batch norms stay in evaluation."""
+        super().train(mode)
+        if self.config.fixed_norms:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     @abstractmethod
     def loss(self, batch: Any) -> dict[str, Tensor]:

@@ -109,6 +109,22 @@ def test_a_run_stops_in_time_and_can_go_on(folder: Path, caplog: pytest.LogCaptu
     assert load_checkpoint(folder / "run" / LAST).state["step"] == 1
 
 
+def test_fixed_norms_keep_their_averages_but_learn_their_scale(folder: Path) -> None:
+    start = run(folder, "start", build_config(tree(folder)))
+    changes = {"pretrained": str(folder / "start" / LAST), "fixed_norms": True, "ema": 0.0}
+    tuned = run(folder, "tuned", build_config(tree(folder, **changes)))
+    for name in ("running_mean", "running_var"):
+        assert torch.equal(tuned[f"net.stages.0.1.{name}"], start[f"ema.stages.0.1.{name}"])
+    assert not torch.equal(tuned["net.stages.0.1.weight"], start["ema.stages.0.1.weight"])
+
+
+def test_a_run_ends_when_its_score_no_longer_rises(folder: Path) -> None:
+    changes = {"steps": 50, "validate_every": 1, "patience": 3, "fixed_norms": True}
+    run(folder, "run", build_config(tree(folder, optimizer={"lr": 0.0}, **changes)))
+    state = load_checkpoint(folder / "run" / LAST).state
+    assert (state["step"], state["stale"]) == (4, 3)  # the first validation is the best, three are not better
+
+
 def test_a_run_is_never_overwritten_and_nothing_is_not_resumed(folder: Path) -> None:
     config = build_config(tree(folder))
     with pytest.raises(CheckpointError, match="cannot be read"):
