@@ -73,20 +73,21 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._done.wait(PERIOD):
-            self._bytes = max(self._bytes, sum(map(_resident, _family(self._pid))))
+            self._bytes = max(self._bytes, sum(map(resident, family(self._pid))))
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all its descendants that are there now."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         children = []
-    return [pid, *(member for child in children for member in _family(child))]
+    return [pid, *(member for child in children for member in family(child))]
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of a process's memory; 0 where it is gone or /proc cannot tell."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

@@ -6,17 +6,22 @@ cannot show is whether the clouds take our credentials: nothing here is signed, 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import socket
+import struct
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from xml.sax.saxutils import escape, unescape
+
+from google_crc32c import Checksum
 
 _S3_LIST = (
     "<ListBucketResult>{0}<IsTruncated>{1}</IsTruncated>"
@@ -39,9 +44,16 @@ class FakeCloud(ThreadingHTTPServer):
 
     Attributes:
         files: what there is.
-        faults: taken from the front, one a request: an HTTP status, `reset`, `short` (the body ends early),
-            `slow` (the body trickles), or None for a proper answer.
+        faults: taken from the front, one a request: an HTTP status, `reset` (no answer), `cut` (a reset in
+            the middle of the body), `short` (the body ends early), `swapped` (a body of the right length
+            with a wrong byte), `slow` (it trickles), `hang` (no answer until the server ends), or None for
+            a proper answer.
+        chance: asked for a fault with method and path once there are no more `faults`.
+        retry_after: what answers of 429 and 503 say.
+        delay_s: seconds before each answer.
+        listed: files in one answer to a listing.
         requests: method and path of each request.
+        injected: number of faults.
     """
 
     daemon_threads = True
@@ -50,7 +62,13 @@ class FakeCloud(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.faults: list[int | str | None] = []
+        self.chance: Callable[[str, str], int | str | None] = lambda method, path: None
+        self.retry_after = "0"
+        self.delay_s = 0.0
+        self.listed = 2
         self.requests: list[str] = []
+        self.injected = 0
+        self.ended = threading.Event()
 
     @property
     def url(self) -> str:
@@ -68,6 +86,7 @@ def running() -> Iterator[FakeCloud]:
         try:
             yield server
         finally:
+            server.ended.set()
             server.shutdown()
             thread.join()
 
@@ -85,17 +104,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(f"{self.command} {self.path}")
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
-        self.fault = self.server.faults.pop(0) if self.server.faults else None
+        time.sleep(self.server.delay_s)
+        faults = self.server.faults
+        self.fault = faults.pop(0) if faults else self.server.chance(self.command, self.path)
+        self.server.injected += self.fault is not None
         if self.fault == "reset":
-            self.close_connection = True
-            self.connection.close()
+            self.reset()
+        elif self.fault == "hang":
+            self.server.ended.wait()
+            self.reset()
         elif isinstance(self.fault, int):
-            self.answer(self.fault, b"<Error><Code>Injected</Code></Error>", {"Retry-After": "0"})
+            headers = {"Retry-After": self.server.retry_after}
+            self.answer(self.fault, b"<Error><Code>Injected</Code></Error>", headers)
         else:
             self.route()
         return None
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
+
+    def reset(self) -> None:
+        """Ends the connection as a machine does that is switched off."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def route(self) -> None:
         url = urllib.parse.urlsplit(self.path)
@@ -132,6 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def file(self, data: bytes) -> None:
         headers = {"ETag": etag(data), "Last-Modified": "Mon, 02 Jun 2025 10:00:00 GMT"}
+        if self.path.startswith("/download/"):  # Google's, over the file as a whole
+            headers["X-Goog-Hash"] = f"crc32c={base64.b64encode(Checksum(data).digest()).decode()}"
         span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if not span:
             return self.answer(200, data, headers)
@@ -187,11 +220,12 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def listing(self, query: dict[str, str], dialect: str) -> None:
-        """Lists two files a page."""
+        """Lists `listed` files a page."""
         tokens = (query.get(key) for key in ("pageToken", "continuation-token", "start-after", "marker"))
         prefix, token = query.get("prefix", ""), next(filter(None, tokens), "")
         names = sorted(name for name in self.server.files if name.startswith(prefix) and name > token)
-        page, more = names[:2], names[1] if len(names) > 2 else None
+        listed = self.server.listed
+        page, more = names[:listed], names[listed - 1] if len(names) > listed else None
         if dialect == "google":
             answer: dict[str, Any] = {"items": [described(name, self.server.files[name]) for name in page]}
             return self.answer(200, json.dumps(answer | ({"nextPageToken": more} if more else {})).encode())
@@ -212,9 +246,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD" or status == 204:
             return
-        if self.fault == "short":
+        if self.fault in ("short", "cut"):
             self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
             self.close_connection = True
+            if self.fault == "cut":
+                self.reset()
+        elif self.fault == "swapped" and data:
+            self.wfile.write(bytes([data[0] ^ 1]) + data[1:])
         elif self.fault == "slow":
             for byte in data:
                 self.wfile.write(bytes([byte]))

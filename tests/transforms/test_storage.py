@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ class TestReading:
 
 class TestTryingAgain:
     @remote
-    @pytest.mark.parametrize("fault", [503, 500, 429, 408, "reset", "short"])
+    @pytest.mark.parametrize("fault", [503, 500, 429, 408, "reset", "short", "cut"])
     def test_passing_faults_are_not_seen(self, root: str, fault: int | str, cloud: FakeCloud) -> None:
         uri = put(root, "a.jpg", b"pixels" * 100, cloud)
         cloud.faults = [fault, fault]
@@ -135,13 +136,42 @@ class TestTryingAgain:
             storage.read(uri)
         assert caught.value.kind == "unavailable"
 
-    @pytest.mark.parametrize("root", ["http"], indirect=True)
-    def test_a_trickling_body_meets_the_deadline(self, root: str, cloud: FakeCloud) -> None:
+    @pytest.mark.parametrize("root", ["gs"], indirect=True)  # the one that tells checksums
+    def test_a_body_of_the_right_length_with_a_wrong_byte_is_not_believed(
+        self, root: str, cloud: FakeCloud
+    ) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        cloud.faults = ["swapped"]
+        assert storage.read(uri).data == b"pixels"
+        assert len(cloud.requests) == 2
+
+    @pytest.mark.parametrize(
+        ("root", "fault"),
+        [
+            *((root, "hang") for root in ("gs", "s3", "az", "http")),
+            *((root, "slow") for root in ("s3", "az", "http")),  # Google's library takes 8 KiB at a time
+        ],
+        indirect=["root"],
+    )
+    def test_no_read_takes_longer_than_its_deadline(self, root: str, fault: str, cloud: FakeCloud) -> None:
         uri = put(root, "a.jpg", bytes(400), cloud)
-        cloud.faults = ["slow"]
+        cloud.faults = [fault]
+        start = time.monotonic()
         with pytest.raises(InputError) as caught:
-            storage.read(uri, deadline_s=0.2)
+            storage.read(uri, deadline_s=0.3)
         assert caught.value.kind == "timeout"
+        assert time.monotonic() - start < 5  # the body alone would take 8
+
+    @pytest.mark.parametrize("root", ["gs", "http"], indirect=True)  # obstore does not tell the header
+    def test_waits_as_long_as_the_storage_asks(
+        self, root: str, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        uri = put(root, "a.jpg", b"pixels", cloud)
+        cloud.faults = [429]
+        monkeypatch.setattr(cloud, "retry_after", "1")
+        start = time.monotonic()
+        assert storage.read(uri).data == b"pixels"
+        assert time.monotonic() - start >= 1
 
     def test_waits_grow_and_end_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(records.random, "uniform", lambda low, high: high)

@@ -141,7 +141,9 @@ def _input_error(uri: str, error: Exception) -> InputError:
     if isinstance(error, requests.Timeout):
         return InputError("timeout", f"{uri}: the storage did not answer in time")
     code = getattr(error, "code", None)
-    return http_error(uri, code if isinstance(code, int) else None, str(error) or type(error).__name__)
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    reason = str(error) or type(error).__name__
+    return http_error(uri, code if isinstance(code, int) else None, reason, headers.get("Retry-After"))
 
 
 def _blob(uri: str) -> Any:

@@ -95,7 +95,7 @@ def _get(uri: str, headers: dict[str, str], left: float) -> Any:
     answer = _session().get(uri, headers=headers, stream=True, timeout=timeout)
     if answer.status_code >= 400:
         answer.close()
-        raise http_error(uri, answer.status_code, answer.reason or "")
+        raise http_error(uri, answer.status_code, answer.reason or "", answer.headers.get("Retry-After"))
     return answer
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from models.records import InputError
@@ -33,26 +36,30 @@ T = TypeVar("T")
 def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blob:
     """Reads a whole file; see `transforms.storage.read`."""
 
-    def attempt(store: Any, key: str) -> Blob:
-        answer = _obstore().get(store, key)
+    async def attempt(store: Any, key: str) -> Blob:
+        answer = await _obstore().get_async(store, key)
         size = answer.meta["size"]
         if max_bytes is not None and size > max_bytes:
             raise too_large(uri, size, max_bytes)
-        return Blob(bytes(answer.bytes()), bare(answer.meta.get("e_tag")))
+        return Blob(bytes(await answer.bytes_async()), bare(answer.meta.get("e_tag")))
 
     return _call(uri, attempt, deadline_s)
 
 
 def read_range(uri: str, start: int, end: int) -> bytes:
     """Reads the bytes from `start` up to before `end`."""
-    return _call(uri, lambda store, key: bytes(_obstore().get_range(store, key, start=start, end=end)))
+
+    async def attempt(store: Any, key: str) -> bytes:
+        return bytes(await _obstore().get_range_async(store, key, start=start, end=end))
+
+    return _call(uri, attempt)
 
 
 def stat(uri: str) -> Source:
     """Returns a file's etag and size; see `transforms.storage.stat`."""
 
-    def attempt(store: Any, key: str) -> Source:
-        meta = _obstore().head(store, key)
+    async def attempt(store: Any, key: str) -> Source:
+        meta = await _obstore().head_async(store, key)
         return Source(uri, bare(meta.get("e_tag")), meta["size"])
 
     return _call(uri, attempt)
@@ -85,29 +92,48 @@ def list_files(uri: str) -> Iterator[Source]:
 
 def write_atomic(uri: str, data: bytes) -> None:
     """Puts a file; see `transforms.storage.write_atomic`."""
-    _call(uri, lambda store, key: _obstore().put(store, key, data))
+    _call(uri, lambda store, key: _obstore().put_async(store, key, data))
 
 
 def copy(uri: str, target: str) -> None:
     """Copies a file; see `transforms.storage.copy`."""
-    _call(uri, lambda store, key: _obstore().copy(store, key, _split(target)[1]))
+    _call(uri, lambda store, key: _obstore().copy_async(store, key, _split(target)[1]))
 
 
 def delete(uri: str) -> None:
     """Deletes a file; see `transforms.storage.delete`."""
     try:
-        _call(uri, lambda store, key: _obstore().delete(store, key))
+        _call(uri, lambda store, key: _obstore().delete_async(store, key))
     except InputError as error:
         if error.kind != "not_found":
             raise
 
 
-def _call(uri: str, attempt: Callable[[Any, str], T], deadline_s: float = DEADLINE_S) -> T:
+def _call(uri: str, attempt: Callable[[Any, str], Awaitable[T]], deadline_s: float = DEADLINE_S) -> T:
     root, key = _split(uri)
     if not key:
         raise InputError("not_a_file", f"{uri}: is a bucket")
 
-    return call_storage(uri, lambda left: attempt(_store(root), key), _input_error, deadline_s)
+    async def started() -> T:
+        return await attempt(_store(root), key)
+
+    def bounded(left: float) -> T:
+        future = asyncio.run_coroutine_threadsafe(started(), _loop())
+        try:
+            return future.result(left)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            raise InputError("timeout", f"{redacted(uri)}: the storage did not answer in time") from None
+
+    return call_storage(uri, bounded, _input_error, deadline_s)
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Where requests are waited for: obstore's calls that block cannot be given up."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="obstore", daemon=True).start()
+    return loop
 
 
 def _input_error(uri: str, error: Exception) -> InputError:

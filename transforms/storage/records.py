@@ -23,6 +23,8 @@ TRANSIENT = ("timeout", "unavailable")
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
 _TRIES = 6
+_LONGEST_ASKED_S = 30.0
+"""Seconds that a storage may ask to be left alone; more is not believed."""
 
 _USER = re.compile(r"(?<!abfs://)(?<!abfss://)(?<=://)[^/@\s]*@", re.IGNORECASE)  # there it is the container
 _PARAMETER = re.compile(r"([?&])([^=&#\s]+)=(?!…)[^&#\s]*")
@@ -66,15 +68,33 @@ class Blob:
     etag: str | None = None
 
 
-def http_error(uri: str, status: int | None, reason: str) -> InputError:
-    """The error that an HTTP status means; None where there was no answer."""
+class ThrottledError(InputError):
+    """The storage asks to be left alone for so many seconds."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__("unavailable", message)
+        self.seconds = seconds
+
+
+def http_error(uri: str, status: int | None, reason: str, retry_after: str | None = None) -> InputError:
+    """The error that an HTTP status means; None where there was no answer.
+
+    Args:
+        uri: what was asked for.
+        status: see above.
+        reason: what the answer says of it.
+        retry_after: its header of that name, in seconds.
+    """
     shown, reason = redacted(uri), redacted(reason)
     if status == 404 or status == 410:
         return InputError("not_found", f"{shown}: there is no such file")
     if status in (401, 403):
         return InputError("forbidden", f"{shown}: access is refused (HTTP {status}); check the credentials")
     if status is None or status in (408, 429) or status >= 500:
-        return InputError("unavailable", f"{shown}: the storage does not answer as it should ({reason})")
+        message = f"{shown}: the storage does not answer as it should ({reason})"
+        if retry_after and retry_after.isdecimal():
+            return ThrottledError(message, min(float(retry_after), _LONGEST_ASKED_S))
+        return InputError("unavailable", message)
     return InputError("unsupported", f"{shown}: the storage refuses the request (HTTP {status}, {reason})")
 
 
@@ -144,7 +164,7 @@ def retry(
     wait: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Calls until it works, with exponential backoff and full jitter.
+    """Calls until it works, with exponential backoff and full jitter, and no sooner than the storage asks.
 
     Args:
         call: gets the seconds left; raises `InputError` of a `TRANSIENT` kind where trying again may help.
@@ -163,6 +183,8 @@ def retry(
             pause = random.uniform(0, min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S))
             if error.kind not in TRANSIENT:
                 raise
+            if isinstance(error, ThrottledError):
+                pause += error.seconds
             if attempt == _TRIES or now() + pause >= end:
                 raise InputError(error.kind, f"{error.message} (tried {attempt} times)") from error
             wait(pause)
