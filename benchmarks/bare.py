@@ -50,11 +50,11 @@ class Recorder(Session):
         super().run(tensor)
 
 
-def groups(paths: list[str]) -> Iterator[list[Page]]:
+def groups(paths: list[str], one_channel: bool) -> Iterator[list[Page]]:
     """Decoded pages, `GROUP` at a time."""
     pages: list[Page] = []
     for path in paths:
-        pages.extend(decode(Path(path).read_bytes(), Limits()))
+        pages.extend(decode(Path(path).read_bytes(), Limits(), one_channel))
         if len(pages) >= GROUP:
             yield pages
             pages = []
@@ -75,7 +75,7 @@ def main(bundle_name: str, listing: str) -> None:
     )
     recognize = Recognizer(manifest.recognition, Recorder(bundle.model_path(manifest.recognition), calls))
     seconds = 0.0
-    for pages in groups(paths):
+    for pages in groups(paths, manifest.one_channel):
         calls.clear()
         recognize(direct([rectify(page) for one in pages for page in detect([one])]))
         start = time.perf_counter()

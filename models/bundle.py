@@ -149,6 +149,11 @@ class Manifest:
         """Its models, in the order of `MODELS`."""
         return self.detection, self.direction, self.recognition
 
+    @property
+    def one_channel(self) -> bool:
+        """Whether all models take grey, so that pages need no colour."""
+        return all(model.color == "gray" for model in self.models)
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

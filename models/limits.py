@@ -12,8 +12,8 @@ class Limits:
     """How large pages may be and how they are rendered.
 
     Attributes:
-        max_pixels: pages with more are refused by their header. A decoded page takes 3 bytes a pixel, and up
-            to 10 while it is being decoded.
+        max_pixels: pages with more are refused by their header. A decoded page takes 3 bytes a pixel (1 where
+            grey is enough), and up to 10 while it is being decoded.
         max_pages: pages of one file that are read; a file with more gets one error behind them.
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
             exceed `max_pixels` or twice `target_side`.

@@ -70,6 +70,7 @@ class Reader:
 
     def __init__(self, bundle: Bundle, options: ReadOptions = DEFAULTS) -> None:
         self.options = options
+        self._one_channel = bundle.manifest.one_channel
         self._stages = (
             detector(bundle, options),
             rectifier(bundle),
@@ -94,7 +95,7 @@ class Reader:
         Raises:
             InputError: the bytes cannot be decoded.
         """
-        return map(self.read_page, decode(data, self.options.limits))
+        return map(self.read_page, decode(data, self.options.limits, self._one_channel))
 
     def read_page(self, page: Page) -> Page:
         """Reads one decoded page."""

@@ -72,8 +72,8 @@ class Page:
         sha256: digest of the encoded file, lower-case hexadecimal.
         width: width of the upright page in pixels, after EXIF orientation and before any reduction.
         height: likewise.
-        image: the pixels; smaller than `width` x `height` where the decoder reduced them, dropped after
-            rectification.
+        image: the pixels, (h, w) where all models take grey; smaller than `width` x `height` where the
+            decoder reduced them, dropped after rectification.
         lines: the lines found so far, in reading order once the page is finished.
     """
 

@@ -158,8 +158,8 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
 
     from pipeline import graph, runner
 
-    options = job.options
-    wave_job = graph.WaveJob(manifest, name, options, job.bundle.id, job.run_id, job.facts)
+    options, one_channel = job.options, job.bundle.manifest.one_channel
+    wave_job = graph.WaveJob(manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts)
     beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)

@@ -31,6 +31,7 @@ class WaveJob:
         options: the job's.
         bundle_id: for the rows.
         run_id: likewise.
+        one_channel: whether the bundle's models all take grey pages.
         facts: for the data files' metadata.
     """
 
@@ -39,6 +40,7 @@ class WaveJob:
     options: JobOptions
     bundle_id: str
     run_id: str
+    one_channel: bool = False
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +56,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "Wave" >> beam.Create([job.manifest], reshuffle=False)
         | "ReadManifest" >> beam.FlatMap(dealt).with_output_types(Source)
         | "Deal" >> beam.Reshuffle()
-        | "ReadPages" >> ReadPages(read.limits)
+        | "ReadPages" >> ReadPages(read.limits, job.one_channel)
         | "Detect" >> Detect(options.bundle, read, options.detection_batch)
         | "Rectify" >> Rectify(options.bundle)
         | "ClassifyDirection" >> ClassifyDirection(options.bundle, read, options.recognition_batch)

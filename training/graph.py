@@ -87,7 +87,7 @@ def direction_spec(settings: Any, _: dict[str, Any]) -> DirectionSpec:
 def detection_spec(settings: Any, _: dict[str, Any]) -> DetectionSpec:
     """What a detector's manifest says, from `training.tasks.detection.Settings`."""
     pixels = settings.pixels
-    return DetectionSpec("", "", "bgr", pixels.mean, pixels.std, **asdict(settings.post))
+    return DetectionSpec("", "", pixels.color, pixels.mean, pixels.std, **asdict(settings.post))
 
 
 _SPECS: dict[str, Callable[[Any, dict[str, Any]], Spec]] = {

@@ -41,15 +41,20 @@ class ReadPages(beam.PTransform):
 
     Args:
         limits: of decoding.
+        one_channel: whether to decode pages in grey, for a bundle whose models all take that.
         max_bytes: larger files are refused before they are read.
         threads: reads under way at a time, in each worker process.
     """
 
     def __init__(
-        self, limits: Limits | None = None, max_bytes: int = MAX_BYTES, threads: int = THREADS
+        self,
+        limits: Limits | None = None,
+        one_channel: bool = False,
+        max_bytes: int = MAX_BYTES,
+        threads: int = THREADS,
     ) -> None:
         super().__init__()
-        self._work = _Read(limits or Limits(), max_bytes, threads)
+        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads)
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -80,10 +85,10 @@ def encoded(uri: str, etag: str | None, data: bytes) -> Encoded:
     return Encoded(storage.redacted(uri), etag, hashlib.sha256(data).hexdigest(), data)
 
 
-def decode_pages(file: Encoded, limits: Limits) -> Iterator[PageOrFailure]:
+def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[PageOrFailure]:
     """Decodes a file's pages, one at a time."""
     try:
-        outcomes = enumerate(decode_each(file.data, limits))
+        outcomes = enumerate(decode_each(file.data, limits, one_channel))
         while True:
             with metrics.timed(DECODE):
                 index, page = next(outcomes, (0, None))
@@ -99,7 +104,9 @@ def decode_pages(file: Encoded, limits: Limits) -> Iterator[PageOrFailure]:
         yield failure(file.uri, None, DECODE, error)
 
 
-def archive_pages(source: Source, limits: Limits, max_bytes: int = MAX_BYTES) -> Iterator[PageOrFailure]:
+def archive_pages(
+    source: Source, limits: Limits, one_channel: bool, max_bytes: int = MAX_BYTES
+) -> Iterator[PageOrFailure]:
     """Reads and decodes an archive's members, one at a time."""
     try:
         listed = source if source.byte_size is not None else storage.stat(source.uri)
@@ -108,7 +115,9 @@ def archive_pages(source: Source, limits: Limits, max_bytes: int = MAX_BYTES) ->
                 if isinstance(member.data, InputError):
                     yield failure(member.uri, None, READ, member.data)
                 else:
-                    yield from decode_pages(encoded(member.uri, listed.etag, member.data), limits)
+                    yield from decode_pages(
+                        encoded(member.uri, listed.etag, member.data), limits, one_channel
+                    )
     except Exception as error:
         yield failure(source.uri, None, READ, error)
 
@@ -124,8 +133,9 @@ def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure
 
 
 class _Read(beam.DoFn):
-    def __init__(self, limits: Limits, max_bytes: int, threads: int) -> None:
+    def __init__(self, limits: Limits, one_channel: bool, max_bytes: int, threads: int) -> None:
         self._limits = limits
+        self._one_channel = one_channel
         self._max_bytes = max_bytes
         self._threads = threads
 
@@ -157,7 +167,7 @@ class _Read(beam.DoFn):
         with metrics.timed(READ):
             file = future.result()
         if file is None:
-            return archive_pages(source, self._limits, self._max_bytes)
+            return archive_pages(source, self._limits, self._one_channel, self._max_bytes)
         if isinstance(file, Failure):
             return iter([file])
-        return decode_pages(file, self._limits)
+        return decode_pages(file, self._limits, self._one_channel)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from models.geometry import gray
 from models.limits import Limits
 from models.records import Image, InputError, Page
 
@@ -25,7 +26,7 @@ def is_pdf(data: bytes) -> bool:
     return b"%PDF-" in data[:1024]
 
 
-def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
+def pages(data: bytes, limits: Limits, one_channel: bool) -> Iterator[Page | InputError]:
     """Yields the pages of a PDF; see `models.decoding.decode_each`."""
     with _pdfium:
         document = _open(data)
@@ -34,7 +35,7 @@ def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
         if not count:
             raise InputError("no_pages", "The PDF has no pages.")
         for index in range(min(count, limits.max_pages)):
-            yield _page(document, index, limits)
+            yield _page(document, index, limits, one_channel)
         if count > limits.max_pages:
             raise limits.too_many_pages()
     finally:
@@ -64,7 +65,7 @@ def _library() -> ModuleType:
     return pypdfium2  # type: ignore[no-any-return, unused-ignore]
 
 
-def _page(document: Any, index: int, limits: Limits) -> Page | InputError:
+def _page(document: Any, index: int, limits: Limits, one_channel: bool) -> Page | InputError:
     try:
         with _pdfium:
             image = _render(document, index, limits)
@@ -73,7 +74,7 @@ def _page(document: Any, index: int, limits: Limits) -> Page | InputError:
     except Exception as error:  # PDFium's errors are one class, its wrapper's and numpy's are others.
         return InputError("corrupt", f"Page {index + 1} of the PDF cannot be rendered ({error}).")
     height, width = image.shape[:2]
-    return Page(index=index, width=width, height=height, image=image)
+    return Page(index=index, width=width, height=height, image=gray(image) if one_channel else image)
 
 
 def _render(document: Any, index: int, limits: Limits) -> Image:

@@ -13,6 +13,7 @@ from PIL import Image as PilImage
 from PIL import UnidentifiedImageError
 
 from models.decoding.pixels import as_image, to_bgr, upright
+from models.geometry import gray
 from models.limits import Limits
 from models.records import Image, InputError, Page
 
@@ -31,10 +32,10 @@ _SUBFILE_TYPE = 254
 _REDUCED_OR_MASK = 1 | 4
 
 _REDUCED = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
+    1: (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE),
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }
 
 # EPS would start Ghostscript on what the file says, WMF and the stubs call software of the platform, and the
@@ -50,7 +51,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 PilImage.init()
 
 
-def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
+def pages(data: bytes, limits: Limits, one_channel: bool) -> Iterator[Page | InputError]:
     """Yields the pages of an image file; see `models.decoding.decode_each`."""
     try:
         image = _open(data, limits)
@@ -58,9 +59,9 @@ def pages(data: bytes, limits: Limits) -> Iterator[Page | InputError]:
         raise _input_error(error, data, limits) from error
     with image:
         if image.format == "TIFF":
-            yield from _frames(image, data, limits)
+            yield from _frames(image, data, limits, one_channel)
         else:
-            yield _page(image, data, limits, index=0)
+            yield _page(image, data, limits, one_channel, index=0)
 
 
 def _open(data: bytes, limits: Limits) -> PilImage.Image:
@@ -84,7 +85,9 @@ def _formats() -> list[str]:
     return [*_COMMON, *(name for name in PilImage.ID if name not in _REFUSED and name not in _COMMON)]
 
 
-def _frames(image: PilImage.Image, data: bytes, limits: Limits) -> Iterator[Page | InputError]:
+def _frames(
+    image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool
+) -> Iterator[Page | InputError]:
     """Yields a TIFF's frames that are pages: thumbnails and masks are stored as frames too."""
     index = 0
     for frame in range(4 * limits.max_pages):
@@ -97,19 +100,21 @@ def _frames(image: PilImage.Image, data: bytes, limits: Limits) -> Iterator[Page
         if index == limits.max_pages:
             break
         if frame == 0 or not _tag(image, _SUBFILE_TYPE) & _REDUCED_OR_MASK:
-            yield _page_or_error(image, data, limits, index)
+            yield _page_or_error(image, data, limits, one_channel, index)
             index += 1
     raise limits.too_many_pages()
 
 
-def _page_or_error(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Page | InputError:
+def _page_or_error(
+    image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool, index: int
+) -> Page | InputError:
     try:
-        return _page(image, data, limits, index)
+        return _page(image, data, limits, one_channel, index)
     except InputError as error:
         return error
 
 
-def _page(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Page:
+def _page(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool, index: int) -> Page:
     """Decodes the frame that an opened image stands at."""
     try:
         width, height = image.size
@@ -117,15 +122,20 @@ def _page(image: PilImage.Image, data: bytes, limits: Limits, index: int) -> Pag
         orientation = _orientation(image)
         if orientation >= 5:
             width, height = height, width
-        pixels = upright(_pixels(image, data, limits), orientation)
+        pixels = upright(_pixels(image, data, limits, one_channel), orientation)
         return Page(index=index, width=width, height=height, image=pixels)
     except Exception as error:
         raise _input_error(error, data, limits) from error
 
 
-def _pixels(image: PilImage.Image, data: bytes, limits: Limits) -> Image:
+def _pixels(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
+    pixels = _bgr_or_gray(image, data, limits, one_channel)
+    return gray(pixels) if one_channel else pixels
+
+
+def _bgr_or_gray(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
     if image.format in ("JPEG", "MPO"):
-        return _jpeg(image, data, limits)
+        return _jpeg(image, data, limits, one_channel)
     if image.format == "WEBP" and image.mode == "RGB":
         decoded = _opencv(data, reduction=1)
         if decoded is not None and decoded.shape[:2] == (image.height, image.width):
@@ -133,10 +143,11 @@ def _pixels(image: PilImage.Image, data: bytes, limits: Limits) -> Image:
     return to_bgr(image)
 
 
-def _jpeg(image: PilImage.Image, data: bytes, limits: Limits) -> Image:
+def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
     if data.count(b"\xff\xda") > _MAX_SCANS:
         raise InputError("too_large", f"The JPEG has over {_MAX_SCANS} scans: decoding it would take hours.")
-    decoded = _opencv(data, limits.reduction(*image.size)) if image.mode in ("L", "RGB") else None
+    usual = image.mode in ("L", "RGB")
+    decoded = _opencv(data, limits.reduction(*image.size), one_channel) if usual else None
     # OpenCV fills in what a broken file lacks and does not tell; the fill is flat, as a white margin can be.
     if decoded is not None and (_ends(data) or _flat_rows(decoded) <= _LOST_ROWS * len(decoded)):
         return decoded
@@ -168,8 +179,8 @@ def _jpeg_without_end(data: bytes, progressive: bool) -> Image:
     return decoded
 
 
-def _opencv(data: bytes, reduction: int) -> Image | None:
-    flags = _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+def _opencv(data: bytes, reduction: int, one_channel: bool = False) -> Image | None:
+    flags = _REDUCED[reduction][one_channel] | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:

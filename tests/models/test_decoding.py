@@ -51,6 +51,42 @@ def difference(page: Page, expected: np.ndarray) -> float:
     return float(np.abs(page.image.astype(int) - expected.astype(int)).mean())
 
 
+class TestGrey:
+    """Pages for models that take grey: the same pages as in colour, with what OpenCV calls their grey."""
+
+    @pytest.mark.parametrize("orientation", [1, 6])
+    @pytest.mark.parametrize("target", [None, 100])
+    def test_of_a_jpeg(self, target: int | None, orientation: int) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encoded("JPEG", corpus.page((200, 120)), exif=exif)
+        limits = Limits(target_side=target)
+        (colour,), (grey,) = decode(data, limits), decode(data, limits, one_channel=True)
+        assert colour.image is not None and (grey.width, grey.height) == (colour.width, colour.height)
+        # The decoder gives the luma that the file holds; colour goes to RGB, is rounded, and comes back.
+        assert difference(grey, cv2.cvtColor(colour.image, cv2.COLOR_BGR2GRAY)) < 1
+
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF"])
+    def test_of_other_images(self, kind: str) -> None:
+        data = encoded(kind, picture())
+        (colour,), (grey,) = decode(data), decode(data, one_channel=True)
+        assert colour.image is not None
+        assert difference(grey, cv2.cvtColor(colour.image, cv2.COLOR_BGR2GRAY)) == 0
+
+    def test_of_a_pdf(self) -> None:
+        pages = list(decode(pdf(["one", "two"]), one_channel=True))
+        assert [page.image.shape for page in pages if page.image is not None] == [
+            (page.height, page.width) for page in pages
+        ]
+
+    def test_a_jpeg_that_lacks_much_is_refused_and_one_that_lacks_little_is_read(self) -> None:
+        data = encoded("JPEG", corpus.page((200, 400)), quality=95)
+        with pytest.raises(InputError, match="too early"):
+            list(decode(data[: len(data) // 2], one_channel=True))
+        (page,) = decode(data[:-40], one_channel=True)
+        assert page.image is not None and page.image.shape == (400, 200)
+
+
 class TestPixels:
     @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM", "TGA", "QOI", "SGI", "PCX", "ICO"])
     def test_lossless_formats_keep_every_pixel(self, kind: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -19,7 +20,7 @@ from transforms.sources import Source, list_sources
 JPEG = encoded("JPEG", page((64, 40)))
 
 
-def run(sources: list[Source], limits: Limits | None = None, **options: int) -> list[PageOrFailure]:
+def run(sources: list[Source], limits: Limits | None = None, **options: Any) -> list[PageOrFailure]:
     """What the stage makes of one bundle."""
     work = ReadPages(limits, **options)._work
     work.setup()
@@ -50,6 +51,12 @@ def test_a_page_knows_where_it_comes_from(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(JPEG).hexdigest()
     assert (found.width, found.height) == (64, 40)
     assert found.image is not None and found.image.shape == (40, 64, 3)
+
+
+def test_pages_for_models_that_take_grey_have_no_colour(tmp_path: Path) -> None:
+    files = [put(tmp_path, "a.jpg"), put(tmp_path, "s.tar", tar([("a.jpg", JPEG)]))]
+    found = run(files, one_channel=True)
+    assert [e.image.shape for e in found if isinstance(e, Page) and e.image is not None] == [(40, 64)] * 2
 
 
 def test_members_of_archives_know_it_too(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_every_source_gives_something_in_its_order(tmp_path: Path) -> None:
 
 def test_a_broken_page_of_a_document_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [Page(width=1), InputError("corrupt", "no"), Page(width=3)]
-    monkeypatch.setattr(read, "decode_each", lambda data, limits: iter(outcomes))
+    monkeypatch.setattr(read, "decode_each", lambda *_: iter(outcomes))
     assert [what for *_, what in told(run([put(tmp_path, "a.tif")]))] == ["page", "decode corrupt", "page"]
 
 

@@ -220,7 +220,8 @@ def _draw_border(quad: Quads, distance: float, targets: Targets) -> None:
 
 
 def normalize(image: Image, mean: Sequence[float], std: Sequence[float]) -> Map:
-    """(H, W, 3) uint8 -> (3, H, W) float32, `(v / 255 - mean) / std`, as the bundle's manifest says."""
+    """(H, W, 3) or (H, W) uint8 -> (3 or 1, H, W) float32, `(v / 255 - mean) / std`, as the manifest says."""
     scale = 1 / (255 * np.array(std, np.float32))
     shift = -np.array(mean, np.float32) / np.array(std, np.float32)
-    return np.ascontiguousarray((image * scale + shift).transpose(2, 0, 1))
+    channels = image.reshape(*image.shape[:2], -1)
+    return np.ascontiguousarray((channels * scale + shift).transpose(2, 0, 1))

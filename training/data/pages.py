@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.records import Image
+from training.data.crops import to_color
 from training.data.detection import (
     LabelledPage,
     Targets,
@@ -33,7 +34,7 @@ PageDraw = Callable[[np.random.Generator], LabelledPage]
 
 
 class PageBatch(NamedTuple):
-    """(B, 3, H, W) float32 images and the maps (B, 1, H, W) that the net should say about them."""
+    """(B, C, H, W) float32 images, C being 3 or 1, and the maps (B, 1, H, W) that the net should say of them."""
 
     images: Tensor
     targets: DBTargets
@@ -41,8 +42,15 @@ class PageBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageInput:
-    """How pixels enter the net: `(v / 255 - mean) / std`, channels blue, green, red."""
+    """How pixels enter the net: `(v / 255 - mean) / std`.
 
+    Attributes:
+        color: bgr (channels blue, green, red) or gray.
+        mean: one number a channel.
+        std: likewise.
+    """
+
+    color: Literal["bgr", "gray"] = "bgr"
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
@@ -94,7 +102,7 @@ class PageBatches(Dataset[PageBatch]):
         image = crop.image
         for change in self.augment:
             image = change(image, rng)
-        return normalize(image, self.pixels.mean, self.pixels.std), targets
+        return normalize(to_color(image, self.pixels.color), self.pixels.mean, self.pixels.std), targets
 
 
 def collate(samples: Sequence[tuple[np.ndarray[Any, Any], Targets]]) -> PageBatch:

@@ -16,6 +16,7 @@ from models.bundle import DetectionSpec
 from models.detection import find_regions, input_size
 from training.config import Choice, Config
 from training.data.charset import read_charset
+from training.data.crops import to_color
 from training.data.detection import LabelledPage, Quads, Warp, load_page, normalize
 from training.data.labels import LabelledImage
 from training.data.pages import (
@@ -112,6 +113,9 @@ class DetectionSystem(System):
 
     best: ClassVar[str] = "h_mean"
 
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, {"channels": 1 if config.data.pixels.color == "gray" else 3})
+
     def loss(self, batch: PageBatch) -> dict[str, Tensor]:
         """Shrink, binary and threshold map's losses, and their weighted sum."""
         settings = self.config.data.loss
@@ -135,8 +139,9 @@ class DetectionSystem(System):
         settings: Settings = self.config.data
         spec = dev_spec(settings)
         height, width = image.shape[:2]
+        image = to_color(image, spec.color)
         resized = cv2.resize(image, input_size(width, height, spec), interpolation=cv2.INTER_LINEAR)
-        pixels = torch.from_numpy(normalize(resized, settings.pixels.mean, settings.pixels.std))[None]
+        pixels = torch.from_numpy(normalize(np.asarray(resized), spec.mean, spec.std))[None]
         probability = self.net(self._layout(pixels.to(self.device)))[0, 0].float().cpu().numpy()
         return [quad for quad, _ in find_regions(probability, spec, width, height)]
 
@@ -163,7 +168,7 @@ def dev_spec(settings: Settings) -> DetectionSpec:
     return DetectionSpec(
         file="",
         sha256="",
-        color="bgr",
+        color=pixels.color,
         mean=pixels.mean,
         std=pixels.std,
         limit=post.limit,

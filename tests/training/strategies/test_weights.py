@@ -51,3 +51,12 @@ def test_pretrained_weights_fill_what_fits_and_name_the_rest() -> None:
     kept = load_fitting(new, {**old.state_dict(), "gone": torch.zeros(1)})
     assert kept == ["1.bias", "1.weight"]
     torch.testing.assert_close(new[0].weight, old[0].weight)
+
+
+def test_a_net_for_grey_says_of_it_what_the_net_for_colour_says() -> None:
+    colour, gray = (
+        nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Conv2d(4, 4, 3, groups=4)) for channels in (3, 1)
+    )
+    assert load_fitting(gray, colour.state_dict()) == []
+    image = torch.rand(1, 1, 9, 9)
+    torch.testing.assert_close(gray(image), colour(image.expand(1, 3, 9, 9)))

@@ -11,6 +11,7 @@ import torch
 
 from training.config import Config, build_config, load_config
 from training.data.detection import LabelledPage
+from training.graph import load_trained
 from training.tasks.detection import Counts, DetectionSystem, build, count
 from training.tasks.loop import train
 
@@ -138,3 +139,13 @@ def test_a_set_without_polygons_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rec_gt.txt").write_text("a.png\tword\n")
     with pytest.raises(ValueError, match="no image with polygons"):
         build(small_config(tmp_path / "rec_gt.txt"))
+
+
+def test_a_detector_for_grey_trains_is_scored_and_says_so(labels: Path, tmp_path: Path) -> None:
+    config = small_config(labels)
+    pixels = replace(config.data.pixels, color="gray", mean=(0.5,), std=(0.5,))
+    config = replace(config, steps=2, data=replace(config.data, pixels=pixels))
+    train(config, tmp_path / "run")
+    trained = load_trained(tmp_path / "run" / "last.safetensors")
+    assert (trained.spec.color, trained.spec.mean) == ("gray", (0.5,))
+    assert trained.network(torch.zeros(1, 1, 64, 64)).shape == (1, 1, 64, 64)
