@@ -1,9 +1,10 @@
-"""`ppocr-bundle`: shows, verifies and lists bundles, and imports stock PP-OCR models.
+"""`ppocr-bundle`: shows, verifies, lists and cuts bundles, and imports stock PP-OCR models.
 
 Usage:
   ppocr-bundle list
   ppocr-bundle verify ppocrv6-small
   ppocr-bundle import --generation v4 --detection d.onnx --direction c.onnx --recognition r.onnx --output v4
+  ppocr-bundle cut ppocrv6-small --charset latin --output v6-latin
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from models.bundle import MODELS, Bundle, list_bundles, load_bundle, verify
 from models.bundle_arguments import about_of, add_arguments
-from models.import_stock import GENERATIONS, StockModels, import_stock
+from models.import_stock import GENERATIONS, StockModels, cut_bundle, import_stock, read_characters
 from models.records import UsageError
 
 _BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.json"
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands, "verify", _verify, "compare a bundle's files with the digests in its manifest")
     )
     _add_import(_add(commands, "import", _import, "make a bundle from stock PP-OCR ONNX files of v2 to v6"))
+    _add_cut(_add(commands, "cut", _cut, "copy a bundle with a recogniser that knows fewer characters"))
     return parser
 
 
@@ -77,7 +79,27 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         metavar="TXT",
         help="one character a line (default: the recogniser's metadata)",
     )
+    _add_charset(models)
     add_arguments(parser)
+
+
+def _add_cut(parser: argparse.ArgumentParser) -> None:
+    _add_bundle(parser)
+    _add_charset(parser, required=True)
+    parser.add_argument("--name", help="the new bundle's name (default: the output folder's)")
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
+    )
+
+
+def _add_charset(parser: argparse._ActionsContainer, required: bool = False) -> None:
+    parser.add_argument(
+        "--charset",
+        required=required,
+        metavar="NAME",
+        help="keep only the characters of a built-in bundle, such as latin, or of a file of one a line: the "
+        "recogniser gets smaller and quicker, and reads what it still knows as before",
+    )
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -132,12 +154,27 @@ def _import(args: argparse.Namespace) -> int:
         args.direction,
         args.recognition,
         args.dictionary,
+        None if args.charset is None else read_characters(args.charset),
         dict(args.overrides),
     )
-    bundle = import_stock(stock, about_of(args), args.output)
-    characters = len(bundle.manifest.recognition.charset)
-    print(f"{args.output}: {characters} characters, {megabytes(bundle):.1f} MB, id {bundle.id}")
+    _report(import_stock(stock, about_of(args), args.output), args.output, stock.characters or ())
     return 0
+
+
+def _cut(args: argparse.Namespace) -> int:
+    characters = read_characters(args.charset)
+    bundle = load_bundle(args.bundle)
+    _report(
+        cut_bundle(bundle, characters, args.name or args.output.name, args.output), args.output, characters
+    )
+    return 0
+
+
+def _report(bundle: Bundle, output: Path, wanted: Sequence[str]) -> None:
+    charset = bundle.manifest.recognition.charset
+    print(f"{output}: {len(charset)} characters, {megabytes(bundle):.1f} MB, id {bundle.id}")
+    if unknown := [char for char in wanted if char not in charset]:
+        print(f"not among the recogniser's characters: {' '.join(unknown)}")
 
 
 def megabytes(bundle: Bundle) -> float:

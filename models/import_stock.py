@@ -1,4 +1,4 @@
-"""Makes a bundle from stock PP-OCR ONNX files, of v2 to v6.
+"""Makes a bundle from stock PP-OCR ONNX files, of v2 to v6, or from another bundle with fewer characters.
 
 What a generation's files leave unsaid (heights, normalisation, thresholds) comes from `GENERATIONS` and can
 be overridden; what they can be asked (classes, characters, shapes) is asked of them, by running each once.
@@ -7,6 +7,7 @@ be overridden; what they can be asked (classes, characters, shapes) is asked of 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,9 +25,11 @@ from models.bundle import (
     ModelFile,
     RecognitionSpec,
     file_sha256,
+    list_bundles,
     load_bundle,
     write_bundle,
 )
+from models.head import keep_characters
 from models.records import UsageError
 from models.session import Session
 
@@ -69,6 +72,7 @@ class StockModels:
         direction: the direction classifier's.
         recognition: the recogniser's.
         dictionary: a text file, one character a line; None takes them from the recogniser's metadata.
+        characters: those to keep, see `keep_characters`; None keeps all, and the file as it is.
         overrides: manifest values that differ from the generation's, by dotted name: `recognition.height`.
     """
 
@@ -77,11 +81,12 @@ class StockModels:
     direction: Path
     recognition: Path
     dictionary: Path | None = None
+    characters: tuple[str, ...] | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
 def import_stock(stock: StockModels, about: About, output: Path) -> Bundle:
-    """Writes a bundle: copies of the three files and their manifest.
+    """Writes a bundle: the three files, the recogniser cut down if asked for, and their manifest.
 
     Args:
         stock: the files, and how they differ from their generation's defaults.
@@ -90,23 +95,56 @@ def import_stock(stock: StockModels, about: About, output: Path) -> Bundle:
 
     Raises:
         UsageError: a file is missing or not the model that it is given as, the characters do not fit the
-            recogniser's classes, an override names nothing, or `output` is in use.
+            recogniser's classes or cannot be cut down, an override names nothing, or `output` is in use.
     """
+    files = {role: getattr(stock, role) for role in MODELS}
+    return _write(describe(stock, about), files, stock.characters, output)
+
+
+def cut_bundle(bundle: Bundle, characters: Collection[str], name: str, output: Path) -> Bundle:
+    """Writes a copy of a bundle whose recogniser knows fewer characters; all other values stay.
+
+    Args:
+        bundle: whose recogniser gives probabilities.
+        characters: those to keep, see `keep_characters`.
+        name: of the new bundle.
+        output: the new bundle's folder; must not exist yet, or be empty.
+
+    Raises:
+        UsageError: the recogniser cannot be cut down, or `output` is in use.
+    """
+    manifest = bundle.manifest
+    if manifest.recognition.output != "probabilities":
+        raise UsageError(
+            f"bundle {manifest.name!r} tells decisions only; what gives probabilities can be cut"
+        )
+    specs = {role: replace(getattr(manifest, role), file=f"{role}.onnx") for role in MODELS}
+    files = {role: bundle.model_path(getattr(manifest, role)) for role in MODELS}
+    return _write(replace(manifest, name=name, package="", **specs), files, characters, output)
+
+
+def _write(
+    manifest: Manifest, files: Mapping[str, Path], characters: Collection[str] | None, output: Path
+) -> Bundle:
+    """Copies model files and writes their manifest, the recogniser cut to `characters` unless None."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} exists already; name a new folder for the bundle")
-    manifest = describe(stock, about)
     aside = output.with_name(f"{output.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for role in MODELS:
-        shutil.copyfile(getattr(stock, role), aside / f"{role}.onnx")
+    for role, path in files.items():
+        shutil.copyfile(path, aside / getattr(manifest, role).file)
+    if characters is not None:
+        recognizer = aside / manifest.recognition.file
+        cut = keep_characters(recognizer, manifest.recognition, characters)
+        manifest = replace(manifest, recognition=cut)
     write_bundle(manifest, aside)
     aside.replace(output)
     return load_bundle(output)
 
 
 def describe(stock: StockModels, about: About) -> Manifest:
-    """The manifest of stock files, after a look at each.
+    """The manifest of stock files as they are, after a look at each.
 
     Raises:
         UsageError: as `import_stock`.
@@ -202,6 +240,17 @@ def _charset(recognizer: Path, dictionary: Path | None, classes: int) -> tuple[s
         f"{dictionary or recognizer} lists {len(listed)} characters, but {recognizer.name} has {classes} "
         f"classes: {classes - 1} characters and the blank, or {classes - 2}, a space and the blank, would fit"
     )
+
+
+def read_characters(bundle_or_file: str) -> tuple[str, ...]:
+    """The characters of a built-in bundle's recogniser, or of a text file that has one a line.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if bundle_or_file in list_bundles():
+        return load_bundle(bundle_or_file, check=False).manifest.recognition.charset
+    return _read_dictionary(Path(bundle_or_file))
 
 
 def _read_dictionary(path: Path) -> tuple[str, ...]:

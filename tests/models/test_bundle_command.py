@@ -98,3 +98,36 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_import_with_fewer_characters(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "few.txt").write_text("y\nß\n", encoding="utf-8")
+    assert main([*arguments, f"--charset={tmp_path / 'few.txt'}"]) == 0
+    assert load_bundle(tmp_path / "tiny").manifest.recognition.charset == ("y", " ")
+    assert "not among the recogniser's characters: ß" in capsys.readouterr().out
+
+
+def test_charset_of_a_built_in_bundle(arguments: list[str], tmp_path: Path) -> None:
+    recognizer = save_recognizer(tmp_path / "rec.onnx", classes=5, characters="漢xy")
+    assert main([*arguments, f"--recognition={recognizer}", "--charset=latin"]) == 0
+    assert load_bundle(tmp_path / "tiny").manifest.recognition.charset == ("x", "y", " ")
+
+
+def test_cut_copies_a_bundle_and_its_values(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("x\n", encoding="utf-8")
+    assert (
+        main(["cut", str(bundle), f"--charset={tmp_path / 'few.txt'}", f"--output={tmp_path / 'cut'}"]) == 0
+    )
+    before, after = load_bundle(bundle).manifest, load_bundle(tmp_path / "cut").manifest
+    assert after.name == "cut"
+    assert after.recognition.charset == ("x", " ")
+    assert (after.detection, after.direction) == (before.detection, before.direction)
+    assert after.recognition.widths == before.recognition.widths
+
+
+def test_what_tells_decisions_only_cannot_be_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cut", "latin", "--charset=latin", f"--output={tmp_path / 'cut'}"]) == 2
+    assert "tells decisions only" in capsys.readouterr().err
+    assert not (tmp_path / "cut").exists()
