@@ -34,7 +34,7 @@ PageDraw = Callable[[np.random.Generator], LabelledPage]
 
 
 class PageBatch(NamedTuple):
-    """(B, C, H, W) float32 images, C being 3 or 1, and the maps (B, 1, H, W) that the net should say of them."""
+    """(B, C, H, W) float32 images, C being 3 or 1, and the maps (B, 1, H, W) that the net should say."""
 
     images: Tensor
     targets: DBTargets
