@@ -38,8 +38,8 @@ class DirectionClassifier:
     Args:
         spec: how pixels enter the model, and from which probability it is sure.
         session: the model.
-        mode: `all` asks every line. `sample` asks a few of a page's longest lines, and the rest only where
-            one of those is upside down or unsure; where none is, the rest is taken to be upright.
+        mode: `all` asks every line. `sample` asks a few of a page's longest lines; where most of those are
+            surely upright and none is surely upside down, the rest is taken to be upright, else it is asked.
     """
 
     def __init__(self, spec: DirectionSpec, session: Session, mode: Mode = "sample") -> None:
@@ -68,8 +68,9 @@ class DirectionClassifier:
         return sorted(numbers, key=lambda i: -_aspect(page.lines[i]))[:SAMPLE]
 
     def _rest(self, page: Page, found: Answers) -> Sequence[int]:
-        """The lines not asked yet, where one of those asked is upside down or unsure."""
-        if all(upside_down < 1 - self.spec.threshold for upside_down in found.values()):
+        """The lines not asked yet, where those asked do not speak for an upright page."""
+        upright = sum(p < 1 - self.spec.threshold for p in found.values())
+        if 2 * upright > len(found) and all(p <= self.spec.threshold for p in found.values()):
             return ()
         return [i for i in range(len(page.lines)) if i not in found]
 

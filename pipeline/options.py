@@ -76,6 +76,7 @@ class JobOptions:
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
         retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
+        allow_private_hosts: read https:// also from addresses that are not public.
         verbose: show what Beam and the job log.
         detection_batch: pages that the detector gets at once.
         recognition_batch: pages whose lines go through direction and recognition together.
@@ -93,6 +94,7 @@ class JobOptions:
     limit: int | None = None
     max_error_rate: float = 1.0
     retry_errors: bool = False
+    allow_private_hosts: bool = False
     verbose: bool = False
     detection_batch: int = 1
     recognition_batch: int = 1
@@ -254,6 +256,11 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--retry_errors", action="store_true",
         help="read again the waves in which pages failed for reasons that may have passed, such as timeouts",
     )  # fmt: skip
+    add(
+        "--allow_private_hosts", action="store_true",
+        help="read https:// and http:// also from this machine, private networks and other addresses that are "
+        "not public",
+    )  # fmt: skip
     add("--limit", type=_whole(1), metavar="N", help="read only the first N files of the inputs")
     add(
         "--max_error_rate", type=_number(0, 1), default=_DEFAULT.max_error_rate, metavar="RATE",
@@ -286,7 +293,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add(
         "--direction", choices=("all", "sample", "off"), default=read.direction,
         help="which lines are asked whether they are upside down: all; a sample of each page's, and the rest "
-        f"where one of those is; none {_DEFAULT_IS}",
+        f"where that is not surely upright; none {_DEFAULT_IS}",
     )  # fmt: skip
     add(
         "--min_confidence", type=_number(0, 1), default=read.min_confidence, metavar="P",

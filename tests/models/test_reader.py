@@ -178,6 +178,25 @@ def test_direction(bundle: Bundle, mode: str, flipped: list[bool], asked: int) -
 
 
 @pytest.mark.parametrize(
+    ("sampled", "asked"),
+    [
+        pytest.param((255, 255, 255, 128, 128), SAMPLE, id="most are surely upright"),
+        pytest.param((255, 255, 128, 128, 128), SAMPLE + 2, id="too few are"),
+        pytest.param((255, 255, 255, 255, 0), SAMPLE + 2, id="one is surely upside down"),
+    ],
+)
+def test_a_sample_speaks_for_the_page_where_most_of_it_is_sure(
+    bundle: Bundle, sampled: tuple[int, ...], asked: int
+) -> None:
+    crops = [np.full((10, 80, 3), tone, np.uint8) for tone in sampled]
+    crops += [np.full((10, 40, 3), 255, np.uint8)] * 2  # shorter: not among those asked first
+    session = FakeSession()
+    stage = DirectionClassifier(bundle.manifest.direction, session, "sample")  # type: ignore[arg-type]
+    stage([Page(lines=tuple(replace(line("x", 20 * i), crop=crop) for i, crop in enumerate(crops)))])
+    assert session.asked == asked
+
+
+@pytest.mark.parametrize(
     ("corners", "directions"),
     [
         pytest.param((0, 0, 128), (180, 180, 180), id="as the others on a page on its head"),
