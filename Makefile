@@ -5,7 +5,7 @@ EXTRAS := ppocrv6,pdf,heic,gcp,training,dev
 IMAGES ?= samples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all lint format bench bench-quick test-kill test-cluster clean
+.PHONY: help setup test test-all lint format bench bench-quick test-faults test-cluster clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
@@ -34,8 +34,8 @@ bench: setup  ## speed and reading quality beside five other engines: make bench
 bench-quick: setup  ## ours against one engine, two minutes
 	$(BIN)/python -m benchmarks --images "$(IMAGES)" --rounds 1 --peers faster-small
 
-test-kill: setup  ## kill the job a dozen times at random; nothing may be lost, doubled or left behind
-	$(BIN)/python -m benchmarks.kill_test --rounds 12
+test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left behind
+	$(BIN)/python -m benchmarks.faults
 
 test-cluster: setup  ## the job by Beam's Job API on Prism, on emulated buckets, and as Dataflow would get it; needs Go
 	@scripts/cluster.sh

@@ -79,16 +79,18 @@ def measure(folder: Path, names: Path, output: Path, workers: int, pages: int) -
     if summary["pages"] != pages:
         raise SystemExit(f"{summary['pages']} rows of {pages} pages")
     middle = (seen[0][0] + seen[-1][0]) / 2
-    driver_half, driver_all, other_half, other_all = (
-        max(sample[kind] for sample in seen if sample[0] <= end) >> 20
-        for kind in (1, 2)
-        for end in (middle, seen[-1][0])
-    )
+    driver_half, other_half = (max(half) >> 20 for half in zip(*until(middle, seen), strict=True))
+    driver_all, other_all = (max(whole) >> 20 for whole in zip(*until(seen[-1][0], seen), strict=True))
     seconds = summary["seconds"]
     return (
         f"{pages:>7,} {seconds:>9.1f} {pages / seconds:>9.1f} {1000 * sum(spent.values()) / pages:>13.2f}"
         f"{driver_half:>13,} {driver_all:>5,} {other_half:>16,} {other_all:>5,}"
     )
+
+
+def until(end: float, seen: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
+    """Bytes of the driver and of the largest other process, as often as they were looked at."""
+    return [(driver, other) for moment, driver, other in seen if moment <= end]
 
 
 def processor_seconds(pid: int) -> float:

@@ -78,12 +78,16 @@ class _Peak:
 
 def family(pid: int) -> list[int]:
     """A process and all its descendants that are there now."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
+
+
+def children(pid: int) -> list[int]:
+    """A process's children; none where it is gone or /proc cannot tell."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
-        children = []
-    return [pid, *(member for child in children for member in family(child))]
+        return []
 
 
 def resident(pid: int) -> int:

@@ -24,6 +24,7 @@ from pipeline.options import JobOptions, result_options
 from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, say
 from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import Workers, prepare
+from transforms import storage
 from transforms.bundles import open_bundle
 from transforms.sources import list_sources
 from transforms.storage import Source
@@ -39,6 +40,7 @@ def command(options: JobOptions) -> int:
     """Does the job; returns the exit status."""
     try:
         left_out: Counter[str] = Counter()
+        storage.allow_private_hosts(options.allow_private_hosts)
         bundle = open_bundle(options.bundle, check=True)
         sources = list_sources(options.inputs, left_out)
         with Lock(options.output, options.shard) as lock:

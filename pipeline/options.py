@@ -258,8 +258,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--allow_private_hosts", action="store_true",
-        help="read https:// and http:// also from this machine, private networks and other addresses that are "
-        "not public",
+        help="read https:// and http:// also from this machine, private networks and other addresses that "
+        "are not public",
     )  # fmt: skip
     add("--limit", type=_whole(1), metavar="N", help="read only the first N files of the inputs")
     add(

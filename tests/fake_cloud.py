@@ -52,6 +52,7 @@ class FakeCloud(ThreadingHTTPServer):
         retry_after: what answers of 429 and 503 say.
         delay_s: seconds before each answer.
         listed: files in one answer to a listing.
+        moved: where `web/moved` redirects to.
         requests: method and path of each request.
         injected: number of faults.
     """
@@ -66,6 +67,7 @@ class FakeCloud(ThreadingHTTPServer):
         self.retry_after = "0"
         self.delay_s = 0.0
         self.listed = 2
+        self.moved = "/web/moved"
         self.requests: list[str] = []
         self.injected = 0
         self.ended = threading.Event()
@@ -135,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         google = re.match(r"/(?:download/|upload/)?storage/v1/b/([^/]+)/o(?:/(.*))?$", path, re.DOTALL)
         bucket, name = google.groups() if google else path[1:].partition("/")[::2]
         if bucket == "web" and name == "moved":
-            self.answer(302, b"", {"Location": "/web/moved"})
+            self.answer(302, b"", {"Location": self.server.moved})
         elif bucket not in ("bucket", "web"):
             self.answer(404, b"")
         elif google and "/rewriteTo/" in path:

@@ -44,6 +44,7 @@ class ReadPages(beam.PTransform):
         one_channel: whether to decode pages in grey, for a bundle whose models all take that.
         max_bytes: larger files are refused before they are read.
         threads: reads under way at a time, in each worker process.
+        private_hosts: whether https:// may lead to addresses that are not public.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class ReadPages(beam.PTransform):
         one_channel: bool = False,
         max_bytes: int = MAX_BYTES,
         threads: int = THREADS,
+        private_hosts: bool = False,
     ) -> None:
         super().__init__()
-        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads)
+        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts)
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -133,13 +135,17 @@ def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure
 
 
 class _Read(beam.DoFn):
-    def __init__(self, limits: Limits, one_channel: bool, max_bytes: int, threads: int) -> None:
+    def __init__(
+        self, limits: Limits, one_channel: bool, max_bytes: int, threads: int, private_hosts: bool
+    ) -> None:
         self._limits = limits
         self._one_channel = one_channel
         self._max_bytes = max_bytes
         self._threads = threads
+        self._private_hosts = private_hosts
 
     def setup(self) -> None:
+        storage.allow_private_hosts(self._private_hosts)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="read")
 
     def start_bundle(self) -> None:

@@ -18,6 +18,7 @@ def server() -> Iterator[FakeCloud]:
         patch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
         patch.setenv("PPOCR_BEAM_NO_AUTH", "1")
         patch.setattr(records, "_FIRST_WAIT_S", 0.001)
+        patch.setattr(http, "_private_hosts", True)
         for cached in (gcs._client, object_store._store, http._session):
             cached.cache_clear()
         yield cloud
@@ -30,4 +31,5 @@ def cloud(server: FakeCloud) -> FakeCloud:
     server.files.clear()
     server.faults.clear()
     server.requests.clear()
+    server.moved = "/web/moved"
     return server

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from models.records import InputError
 from tests.fake_cloud import FakeCloud
 from transforms import storage
-from transforms.storage import Source, object_store, records
+from transforms.storage import Source, http, object_store, records
 from transforms.storage.records import retry
 
 ROOTS = ("local", "gs", "s3", "az", "http")
@@ -329,6 +330,70 @@ class TestWriting:
             with pytest.raises(InputError) as caught:
                 change()
             assert caught.value.kind == "unsupported"
+
+
+class TestPrivateHosts:
+    @pytest.fixture(autouse=True)
+    def not_allowed(self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http, "_private_hosts", False)
+        http._session.cache_clear()  # connections that were made before
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0"])
+    @pytest.mark.parametrize("ask", [storage.read, storage.stat, storage.open_file])
+    def test_nothing_is_sent_to_them(self, ask: Callable[[str], object], host: str, cloud: FakeCloud) -> None:
+        cloud.files["a.jpg"] = b"x"
+        port = cloud.server_address[1]
+        with pytest.raises(InputError, match="is not public; --allow_private_hosts") as caught:
+            ask(f"http://{host}:{port}/web/a.jpg?sig=secret")
+        assert caught.value.kind == "forbidden"
+        assert "secret" not in caught.value.message
+        assert cloud.requests == []
+
+    def test_redirects_do_not_lead_there_nor_names_that_change_their_meaning(
+        self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The first connection passes for a public one: a server elsewhere, or the name when it was looked up.
+        looks: list[str] = []
+        monkeypatch.setattr(http, "is_public", lambda address: looks.append(address) or len(looks) == 1)
+        cloud.files["a.jpg"] = b"x"
+        cloud.moved = cloud.url.replace("127.0.0.1", "localhost") + "/web/a.jpg"
+        with pytest.raises(InputError, match="--allow_private_hosts") as caught:
+            storage.read(f"{cloud.url}/web/moved")
+        assert caught.value.kind == "forbidden"
+        assert cloud.requests == ["GET /web/moved"]
+        assert looks == ["127.0.0.1", "127.0.0.1"]
+
+    def test_redirects_lead_to_no_files(self, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http, "_private_hosts", True)
+        cloud.moved = "file:///etc/passwd"
+        with pytest.raises(InputError) as caught:
+            storage.read(f"{cloud.url}/web/moved")
+        assert caught.value.kind == "unsupported"
+
+    @pytest.mark.parametrize(
+        ("address", "public"),
+        [
+            ("8.8.8.8", True),
+            ("2606:4700::1111", True),
+            ("10.1.2.3", False),
+            ("172.16.0.1", False),
+            ("192.168.1.1", False),
+            ("127.0.0.1", False),
+            ("169.254.169.254", False),
+            ("100.64.0.1", False),
+            ("0.0.0.0", False),
+            ("224.0.0.1", False),
+            ("255.255.255.255", False),
+            ("::1", False),
+            ("fe80::1%eth0", False),
+            ("fd00:ec2::254", False),
+            ("::ffff:169.254.169.254", False),
+            ("64:ff9b::a9fe:a9fe", False),
+            ("2002:a9fe:a9fe::", False),
+        ],
+    )
+    def test_addresses(self, address: str, public: bool) -> None:
+        assert http.is_public(address) is public
 
 
 class TestHttp:

@@ -5,7 +5,7 @@ scheme, tries again where trying again can help, and raises `InputError` with a 
 backends:
 
     not_found    there is no such file
-    forbidden    it may not be read or written
+    forbidden    it may not be read or written, or lies on a private network
     not_a_file   a folder, a pipe, a device
     too_large    larger than the caller's cap (nothing, or little more than the cap, is downloaded)
     timeout      it took longer than the deadline
@@ -35,6 +35,7 @@ from transforms.storage.records import DEADLINE_S, Blob, Source, redacted
 __all__ = [
     "Blob",
     "Source",
+    "allow_private_hosts",
     "copy",
     "delete",
     "exists",
@@ -51,6 +52,13 @@ __all__ = [
 ]
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+
+
+def allow_private_hosts(allowed: bool) -> None:
+    """Says whether this process may read https:// from addresses that are not public; not until told so."""
+    from transforms.storage import http
+
+    http.allow_private_hosts(allowed)
 
 
 def read(uri: str, max_bytes: int | None = None, deadline_s: float = DEADLINE_S) -> Blob:

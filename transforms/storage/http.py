@@ -1,8 +1,16 @@
-"""https:// and http://, read only, through requests."""
+"""https:// and http://, read only, through requests.
+
+A list of files may come from anybody, and what a machine of ours can reach is not for anybody: the metadata
+service of a cloud, a router, a database. So a connection to an address that is not public is refused, before
+anything is sent on it. The address looked at is that of the connection itself: what a name meant a moment
+before, or where a redirect led, does not matter. Behind a proxy it is the proxy that connects, and has to
+refuse.
+"""
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -25,7 +33,28 @@ _CONNECT_S = 10.0
 _SILENCE_S = 30.0
 _CHUNK = 1 << 20
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 T = TypeVar("T")
+
+_private_hosts = False
+
+
+def allow_private_hosts(allowed: bool) -> None:
+    """Says whether this process may read from addresses that are not public; it may not until told so."""
+    global _private_hosts
+    _private_hosts = allowed
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that everybody in the Internet reaches, whatever it is wrapped in."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = (
+            ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        )
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
 
 
 def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blob:
@@ -92,7 +121,10 @@ def _get(uri: str, headers: dict[str, str], left: float) -> Any:
     # Without `identity` a server may compress, and lengths would be of something else.
     headers = {"Accept-Encoding": "identity", **headers}
     timeout = (min(_CONNECT_S, left), min(_SILENCE_S, left))
-    answer = _session().get(uri, headers=headers, stream=True, timeout=timeout)
+    try:
+        answer = _session().get(uri, headers=headers, stream=True, timeout=timeout)
+    except InputError as error:
+        raise InputError(error.kind, f"{redacted(uri)}: {error.message}") from error
     if answer.status_code >= 400:
         answer.close()
         raise http_error(uri, answer.status_code, answer.reason or "", answer.headers.get("Retry-After"))
@@ -139,9 +171,45 @@ def _input_error(uri: str, error: Exception) -> InputError:
 def _session() -> Any:
     import requests
     from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return _checked(super()._new_conn())
+
+    class Encrypted(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return _checked(super()._new_conn())
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call, unused-ignore]
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
 
     session = requests.Session()
     session.max_redirects = _REDIRECTS
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL))
+        session.mount(scheme, Adapter(pool_connections=_POOL, pool_maxsize=_POOL))
     return session
+
+
+def _checked(connection: Any) -> Any:
+    """A connection that was just made.
+
+    Raises:
+        InputError: it leads to where none may.
+    """
+    address = connection.getpeername()[0]
+    if _private_hosts or is_public(address):
+        return connection
+    connection.close()
+    raise InputError(
+        "forbidden", f"the host's address {address} is not public; --allow_private_hosts reads it"
+    )
