@@ -95,7 +95,10 @@ def build(
     from pipeline import manifest
     from pipeline.driver import Job
 
-    files = manifest.extend(options.output, islice(sources, options.limit), options.wave_files, options.shard)
+    versions = {wave: marker.changed for wave, marker in done.items()}
+    files = manifest.extend(
+        options.output, islice(sources, options.limit), options.wave_files, options.shard, versions
+    )
     pending = {wave: size for wave, size in files.items() if wave not in done}
     count = min(options.workers, max(pending.values(), default=0))
     workers = Workers(count, options) if options.local and count else None

@@ -199,6 +199,10 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
         )
+    changed: Mapping[str, str] = {}
+    if counts.changed:
+        groups = read_groups(wave_uri(output, wave))
+        changed = waves.changed(output, name, (source for group in groups for source in group))
     return Marker(
         wave=wave,
         files=job.files[wave],
@@ -211,6 +215,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         bundle_id=job.bundle.id,
         options=result_options(job.options.read),
         run_id=job.run_id,
+        changed=dict(changed),
     )
 
 

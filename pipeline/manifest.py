@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
@@ -24,6 +25,8 @@ from transforms.storage import Source
 SCHEMA = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("byte_size", pa.int64())])
 GROUP_ROWS = 10_000
 """Rows held in memory at once, when a manifest is written and when it is read."""
+_ANY = "\0"
+"""In place of an etag, which has no such character: any."""
 Keys = npt.NDArray[np.bytes_]
 
 
@@ -33,7 +36,11 @@ def wave_uri(output: str, wave: int) -> str:
 
 
 def extend(
-    output: str, sources: Iterable[Source], wave_files: int | None, shard: tuple[int, int] | None = None
+    output: str,
+    sources: Iterable[Source],
+    wave_files: int | None,
+    shard: tuple[int, int] | None = None,
+    done: Mapping[int, Mapping[str, str]] | None = None,
 ) -> dict[int, int]:
     """Adds waves of those sources that no wave has yet.
 
@@ -44,20 +51,29 @@ def extend(
         shard: I and N: add and return only waves whose numbers modulo N are I, of files whose digests modulo
             N are. So N runs that extend a manifest at the same time write none of each other's waves, even
             where they see different files.
+        done: the waves that are done, each with the etags that files had when they were read, where those
+            are not the listed ones. Files of other waves will be read as they are then: a new version of one
+            is nothing new. None: all waves are done, and as listed.
 
     Returns:
         The number of files of each wave, old and new.
     """
     first, step = shard or (0, 1)
     waves: dict[int, int] = {}
-    seen = Seen()
+    seen, any_pending = Seen(), False
     for wave in waves_of(output):
         waves[wave] = 0
+        pending = done is not None and wave not in done
+        any_pending = any_pending or pending
         for group in read_groups(wave_uri(output, wave)):
             waves[wave] += len(group)
             seen.add(_keys(group))
+            if pending:
+                seen.add(_keys(_any_version(group)))
+    for changed in (done or {}).values():
+        seen.add(_keys(Source(uri, etag) for uri, etag in changed.items()))
     waves = {wave: size for wave, size in waves.items() if wave % step == first}
-    fresh = _fresh(iter(sources), seen, first, step)
+    fresh = _fresh(iter(sources), seen, first, step, any_pending)
     while (source := next(fresh, None)) is not None:
         wave = max(waves, default=first - step) + step
         rest = islice(fresh, None if wave_files is None else wave_files - 1)
@@ -98,11 +114,22 @@ def write_part(output: str, name: str, sources: Iterable[Source]) -> str:
     return uri
 
 
-def _fresh(sources: Iterator[Source], seen: Seen, first: int, step: int) -> Iterator[Source]:
+def _fresh(
+    sources: Iterator[Source], seen: Seen, first: int, step: int, any_pending: bool
+) -> Iterator[Source]:
     while group := list(islice(sources, GROUP_ROWS)):
         keys = _keys(group)
-        ours = [int.from_bytes(key[:8], "big") % step == first for key in keys.tolist()]
-        yield from (source for source, new in zip(group, seen.add(keys) & ours, strict=True) if new)
+        new = seen.add(keys)
+        if step > 1:
+            new &= [int.from_bytes(key[:8], "big") % step == first for key in keys.tolist()]
+        if any_pending:
+            new &= ~seen.holds(_keys(_any_version(group)))
+        yield from (source for source, wanted in zip(group, new, strict=True) if wanted)
+
+
+def _any_version(sources: Iterable[Source]) -> Iterator[Source]:
+    """What stands, among keys, for a file whatever its version is."""
+    return (replace(source, etag=_ANY) for source in sources)
 
 
 def _keys(sources: Iterable[Source]) -> Keys:
@@ -128,12 +155,18 @@ class Seen:
         """Adds keys; returns which of them were new, the first of equal ones."""
         new = np.zeros(len(keys), bool)
         new[np.unique(keys, return_index=True)[1]] = True
-        for run in self._runs:
-            place = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            new &= run[place] != keys
+        new &= ~self.holds(keys)
         added = np.sort(keys[new])
         while self._runs and len(self._runs[-1]) <= len(added):
             added = np.sort(np.concatenate([self._runs.pop(), added]))
         if len(added):
             self._runs.append(added)
         return new
+
+    def holds(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Which keys are in the set."""
+        found = np.zeros(len(keys), bool)
+        for run in self._runs:
+            place = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            found |= run[place] == keys
+        return found

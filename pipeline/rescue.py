@@ -36,17 +36,19 @@ class Counts:
         lines: lines of those.
         errors: rows of errors, by kind.
         microseconds: spent by stage.
+        changed: files that had changed since they were listed.
     """
 
     pages: int = 0
     lines: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     microseconds: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
 
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
         """The counts among a pipeline's metrics."""
-        from transforms.metrics import ERRORS, MICROSECONDS, NAMESPACE
+        from transforms.metrics import CHANGED, ERRORS, MICROSECONDS, NAMESPACE
 
         found = metrics.query()
         ours = [
@@ -59,6 +61,7 @@ class Counts:
             counters.get("lines", 0),
             _below(ERRORS, counters),
             _below(MICROSECONDS, spent),
+            counters.get(CHANGED, 0),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -68,6 +71,7 @@ class Counts:
             self.lines + other.lines,
             self.errors + other.errors,
             self.microseconds + other.microseconds,
+            self.changed + other.changed,
         )
 
 

@@ -45,6 +45,7 @@ class Summary:
         peak_megabytes: most memory that each worker had.
         error_rate: share of errors among all rows of the output, earlier runs' included.
         left_out: files of other kinds that the inputs' folders hold, by suffix.
+        changed: files that had changed since they were listed, and were read as they were then.
         versions: of what was used.
     """
 
@@ -64,6 +65,7 @@ class Summary:
     peak_megabytes: list[int]
     error_rate: float
     left_out: dict[str, int]
+    changed: int
     versions: dict[str, str]
 
     def __str__(self) -> str:
@@ -82,6 +84,8 @@ class Summary:
         lines = [work]
         if errors:
             lines.append(f"{counted(errors, 'error')}: {kinds}. See {storage.join(self.output, 'errors')}")
+        if self.changed:
+            lines.append(f"{counted(self.changed, 'file')} had changed since the listing: read as found.")
         if self.left_out:
             suffixes = ", ".join(f"{number:,} {suffix}" for suffix, number in _most(self.left_out, 5))
             lines.append(
@@ -142,6 +146,7 @@ def summarize(
         peak_megabytes=[peak // 1024 for peak in peaks],
         error_rate=all_failed / max(1, all_failed + all_pages),
         left_out=dict(left_out),
+        changed=sum(len(marker.changed) for marker in done),
         versions=versions(),
     )
 

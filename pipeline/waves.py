@@ -12,7 +12,7 @@ import logging
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 
 from models.records import UsageError
 from transforms import storage
-from transforms.storage import local
+from transforms.storage import Source, local
 
 FOLDER = "_waves"
 KINDS = ("pages", "errors")
@@ -58,6 +58,7 @@ class Marker:
         bundle_id: its id.
         options: those that change rows, see `pipeline.options.result_options`.
         run_id: the run that did it.
+        changed: etags that files had when they were read, where those are not the listed ones.
     """
 
     wave: int
@@ -71,6 +72,7 @@ class Marker:
     bundle_id: str
     options: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    changed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: Any) -> Marker:
@@ -148,6 +150,24 @@ def kinds(output: str, name: str) -> Counter[str]:
     return sum(_of_each(_kinds, output, name, "errors"), Counter())
 
 
+def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]:
+    """The etags that a wave's rows have where those are not the listed ones.
+
+    Args:
+        output: the job's output.
+        name: the wave's.
+        sources: its files, as listed.
+    """
+    listed = {storage.redacted(source.uri): source for source in sources}
+    found = {}
+    for versions in _of_each(_versions, output, name, "pages"):
+        for uri, etag in versions:
+            source = listed.get(uri) or listed.get(uri.partition("#")[0])
+            if source and source.etag and etag and source.etag != etag:
+                found[source.uri] = etag
+    return found
+
+
 def messages(output: str, name: str, kind: str) -> Iterator[str]:
     """What a wave's error rows of a kind say."""
     import pyarrow.parquet as pq
@@ -177,6 +197,14 @@ def _kinds(uri: str) -> Counter[str]:
 
     with storage.open_file(uri) as file:
         return Counter(pq.read_table(file, columns=["kind"])["kind"].to_pylist())
+
+
+def _versions(uri: str) -> set[tuple[str, str | None]]:
+    import pyarrow.parquet as pq
+
+    with storage.open_file(uri) as file:
+        table = pq.read_table(file, columns=["uri", "etag"])
+    return set(zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True))
 
 
 def clean(output: str, name: str) -> None:

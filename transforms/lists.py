@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from models.records import InputError, UsageError
 from transforms import storage
 from transforms.storage import Source, local
+from transforms.storage.records import bare
 
 Row = Mapping[str, Any]
 
@@ -44,7 +45,7 @@ def _source(row: Row, origin: str) -> Source:
     if not isinstance(uri, str):
         kind = type(uri).__name__
         raise UsageError(f"{storage.redacted(origin)}: the column uri must hold text; found {kind} {uri!r}.")
-    given = Source(uri, str(etag) if etag else None, _whole(row.get("byte_size")))
+    given = Source(uri, bare(str(etag)) if etag else None, _whole(row.get("byte_size")))
     if not storage.is_local(uri):
         return given
     if not storage.is_local(origin):

@@ -8,6 +8,7 @@ are not read ahead: they are streams, whose members come without latency.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from transforms import archives, metrics, storage
 from transforms.elements import Element, PageOrFailure
 from transforms.prefetch import Prefetcher
 from transforms.sources import Source
+
+_log = logging.getLogger(__name__)
 
 READ = "read"
 DECODE = "decode"
@@ -111,17 +114,23 @@ def archive_pages(
 ) -> Iterator[PageOrFailure]:
     """Reads and decodes an archive's members, one at a time."""
     try:
-        listed = source if source.byte_size is not None else storage.stat(source.uri)
+        found = storage.stat(source.uri)
+        note_change(source, found.etag)
         with storage.open_file(source.uri) as file:
-            for member in archives.members(source.uri, file, listed.byte_size or 0, max_bytes):
+            for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
                 if isinstance(member.data, InputError):
                     yield failure(member.uri, None, READ, member.data)
                 else:
-                    yield from decode_pages(
-                        encoded(member.uri, listed.etag, member.data), limits, one_channel
-                    )
+                    yield from decode_pages(encoded(member.uri, found.etag, member.data), limits, one_channel)
     except Exception as error:
         yield failure(source.uri, None, READ, error)
+
+
+def note_change(source: Source, etag: str | None) -> None:
+    """Counts a file that is not the one that was listed: it is read as it is now."""
+    if source.etag and etag and source.etag != etag:
+        metrics.count(metrics.CHANGED)
+        _log.info("%s has changed since it was listed; it is read as it is now", storage.redacted(source.uri))
 
 
 def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure:
@@ -176,4 +185,5 @@ class _Read(beam.DoFn):
             return archive_pages(source, self._limits, self._one_channel, self._max_bytes)
         if isinstance(file, Failure):
             return iter([file])
+        note_change(source, file.etag)
         return decode_pages(file, self._limits, self._one_channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.rescue import Counts
 from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE
 from pipeline.workers import WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
+from transforms import storage
 
 FILES = 7
 FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -149,6 +151,29 @@ def test_new_files_are_read_and_old_ones_are_not(
     assert len(rows(folder / "out")) + len(rows(folder / "out", "errors")) == 7
     after = {path.name: path.stat().st_mtime_ns for path in (folder / "out" / "pages").iterdir()}
     assert before.items() <= after.items()
+    assert job() == DONE
+    assert "Nothing new to read" in capsys.readouterr().out
+
+
+def test_files_that_change_after_they_were_listed_are_read_as_they_are_and_once(
+    job: Callable[..., int],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, late = driver._run_pipeline, folder / "in" / "page-001.png"
+
+    def changing(job: driver.Job, manifest: str, name: str) -> Any:
+        os.utime(late, (1, 1))
+        return run(job, manifest, name)
+
+    monkeypatch.setattr(driver, "_run_pipeline", changing)
+    assert job() == DONE
+    assert "1 file had changed since the listing: read as found." in capsys.readouterr().out
+    now = storage.stat(str(late)).etag
+    assert [row["etag"] for row in rows(folder / "out") if row["uri"] == str(late)] == [now]
+    (marker,) = markers(folder / "out")
+    assert marker["changed"] == {str(late): now}
     assert job() == DONE
     assert "Nothing new to read" in capsys.readouterr().out
 

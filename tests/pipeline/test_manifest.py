@@ -67,6 +67,23 @@ def test_new_sources_and_new_versions_become_new_waves(tmp_path: Path) -> None:
     assert listed(tmp_path)[1] == ["a", "c"]
 
 
+def test_files_of_waves_that_are_not_done_are_read_as_they_will_be_then(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources("a", "b", "c", "d"), 2)
+    changed = [Source(name, "another etag", 1) for name in "abcd"]
+    assert manifest.extend(str(tmp_path), changed, 2, done={1: {}}) == {0: 2, 1: 2, 2: 2}
+    assert listed(tmp_path)[2] == ["c", "d"]
+
+
+def test_versions_that_were_read_in_place_of_those_listed_are_nothing_new(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources("a", "b"), 2)
+    now = [Source("a", "another etag", 1), *sources("b")]
+    assert manifest.extend(str(tmp_path), now, 2, done={0: {"a": "another etag"}}) == {0: 2}
+    assert manifest.extend(str(tmp_path), [Source("a", "a third one")], 2, done={0: {"a": "x"}}) == {
+        0: 2,
+        1: 1,
+    }
+
+
 def test_duplicates_are_listed_once(tmp_path: Path) -> None:
     assert manifest.extend(str(tmp_path), sources("a", "b", "a", "a"), 10) == {0: 2}
 

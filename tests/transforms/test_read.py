@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def test_members_of_archives_know_it_too(tmp_path: Path) -> None:
     assert isinstance(found, Page)
     assert (found.uri, found.etag, found.byte_size) == (f"{source.uri}#a.jpg", source.etag, len(JPEG))
     assert found.sha256 == hashlib.sha256(JPEG).hexdigest()
+
+
+def test_files_that_changed_since_the_listing_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(read.metrics, "count", counted.append)
+    same, other = put(tmp_path, "a.jpg"), replace(put(tmp_path, "b.jpg"), etag="of yesterday")
+    shard = replace(put(tmp_path, "s.tar", tar([("a.jpg", JPEG)])), etag="of yesterday")
+    found = run([same, other, Source(str(tmp_path / "a.jpg")), shard])
+    assert [page.etag for page in found if isinstance(page, Page)] == [
+        storage.stat(str(tmp_path / name)).etag for name in ("a.jpg", "b.jpg", "a.jpg", "s.tar")
+    ]
+    assert counted == ["changed", "changed"]
 
 
 def test_every_source_gives_something_in_its_order(tmp_path: Path) -> None:
