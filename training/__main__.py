@@ -23,6 +23,8 @@ COMMANDS: dict[str, str] = {
     "data": "check, crop, split, pack, relabel and preview labelled images",
     "synthesize": "make lines, pages and directions",
     "train": "train a network by a configuration, or go on with a run",
+    "finetune": "tune a bundle to your own labelled images",
+    "prune": "make a trained network smaller by FPGM, and fine-tune it",
     "evaluate": "score a bundle or any engine's predictions",
     "export": "turn a checkpoint into an ONNX file",
     "bundle": "put three models into a bundle and verify it",

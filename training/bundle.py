@@ -58,6 +58,7 @@ def make_bundle(
     about: About,
     output: Path,
     *,
+    specs: Mapping[str, Spec] | None = None,
     overrides: Mapping[str, Any] | None = None,
     figures: Mapping[str, Mapping[str, Any]] | None = None,
     limits: Limits = Limits(),
@@ -68,6 +69,7 @@ def make_bundle(
         models: a checkpoint or an exported ONNX file for each of `MODELS`.
         about: of the whole.
         output: the bundle's folder; must not exist yet, or be empty.
+        specs: of models that are ONNX files, how to use them, in the place of what the files say.
         overrides: manifest values that differ from what the models say, by dotted name: `detection.limit`.
         figures: names of sets and what `ppocr-train evaluate` said of them, for the card.
         limits: see `Limits`.
@@ -83,7 +85,8 @@ def make_bundle(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        parts = {name: take(models[name], name, aside) for name in MODELS}
+        known = specs or {}
+        parts = {name: take(models[name], name, aside, known.get(name)) for name in MODELS}
         specs = override({name: part.spec for name, part in parts.items()}, overrides or {})
         bundle = write_bundle(Manifest(**asdict(about), **specs), aside)
         words = read_specimens(bundle)
@@ -95,8 +98,14 @@ def make_bundle(
     return load_bundle(output)
 
 
-def take(path: Path, name: str, folder: Path) -> Part:
+def take(path: Path, name: str, folder: Path, known: Spec | None = None) -> Part:
     """Puts a model into the folder as `<name>.onnx`, exported with int8 weights where it is a checkpoint.
+
+    Args:
+        path: of the checkpoint or the ONNX file.
+        name: one of `MODELS`.
+        folder: the bundle's.
+        known: how to use an ONNX file that need not say so itself.
 
     Raises:
         UsageError: it is damaged, or another kind of model.
@@ -104,7 +113,7 @@ def take(path: Path, name: str, folder: Path) -> Part:
     """
     target = folder / f"{name}.onnx"
     if path.suffix == ".onnx":
-        spec, facts = read_metadata(path)
+        spec, facts = (known, _facts(path)) if known else read_metadata(path)
         require_kind(path, spec, name)
         shutil.copyfile(path, target)
     else:
@@ -113,6 +122,13 @@ def take(path: Path, name: str, folder: Path) -> Part:
         write_model(accepted(export(trained)), target)
         spec, facts = trained.spec, trained.facts
     return Part(replace(spec, file=target.name, sha256=file_sha256(target)), facts)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        return read_metadata(path)[1]
+    except UsageError:  # a file from elsewhere, of whose training nothing is known
+        return {}
 
 
 def require_kind(path: Path, spec: Spec, name: str) -> None:

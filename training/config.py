@@ -66,8 +66,8 @@ class Config:
         ema: decay of the averaged weights that are validated and exported; 0 = none.
         pretrained: checkpoint whose fitting weights a new run starts from.
         freeze: patterns (fnmatch) of parameter names that are not trained.
-        fixed_norms: batch norms act as in evaluation and keep their averages: those of a few images say little,
-            and those of a network out of a bundle are folded away.
+        fixed_norms: batch norms act as in evaluation and keep their averages: those of a few images say
+            little, and those of a network out of a bundle are folded away.
         precision: Lightning's word: `32-true`, `bf16-mixed`, `16-mixed`.
         devices: accelerators or processes to train on.
         threads: intra-op threads of torch; 0 = its own choice.

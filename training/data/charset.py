@@ -64,6 +64,17 @@ def normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(_EQUIVALENTS).split())
 
 
+def base_of(char: str) -> str:
+    """The plainer letter that a character is a form of: c of č, l of ł, s of ſ; itself where it is none."""
+    plain = unicodedata.normalize("NFKD", char)[0]
+    if plain != char:
+        return plain
+    try:
+        return unicodedata.lookup(unicodedata.name(char).partition(" WITH ")[0])
+    except (KeyError, ValueError):  # no such letter, or a character without a name
+        return char
+
+
 def read_charset(path: str | Path) -> Charset:
     """Reads one character a line from a file, or from the one of that name in `training/configs`.
 

@@ -6,7 +6,7 @@ Nothing wrong is dropped silently: what cannot be used comes back as a `Problem`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,25 @@ def read_labels(path: Path) -> LabelSet:
         raise FileNotFoundError(f"label file {path} does not exist")
     entries = [_parse_line(path, number, line) for number, line in _lines(path)]
     return _label_set(entries)
+
+
+def write_labels(images: Iterable[LabelledImage], path: Path) -> None:
+    """Writes a label file: PPOCRLabel's format for images with polygons, `rec_gt.txt`'s for lines.
+
+    Images below the file's folder are named relative to it, others by their whole path.
+    """
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text("".join(f"{_row(image, path.parent)}\n" for image in images), "utf-8")
+    aside.replace(path)
+
+
+def _row(image: LabelledImage, folder: Path) -> str:
+    own, base = image.path.resolve(), folder.resolve()
+    name = own.relative_to(base).as_posix() if own.is_relative_to(base) else own.as_posix()
+    if not any(region.polygon for region in image.regions):
+        return "\n".join(f"{name}\t{region.text}" for region in image.regions)
+    records = [{"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in image.regions]
+    return f"{name}\t{json.dumps(records, ensure_ascii=False)}"
 
 
 def _read_folder(path: Path) -> LabelSet:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+
+from models.records import UsageError
+from training.data.labels import LabelledImage
 
 
 def split_labels(path: Path, dev: float, seed: int = 0) -> dict[Path, int]:
@@ -29,6 +33,23 @@ def split_labels(path: Path, dev: float, seed: int = 0) -> dict[Path, int]:
         aside.replace(target)
         counts[target] = len(lines)
     return counts
+
+
+def hold_out(
+    images: Sequence[LabelledImage], share: float, seed: int = 0
+) -> tuple[tuple[LabelledImage, ...], tuple[LabelledImage, ...]]:
+    """Splits images into those to learn from and those to score on, of both at least one.
+
+    Raises:
+        UsageError: there are fewer than two.
+    """
+    if len(images) < 2:
+        raise UsageError(f"{len(images)} labelled images cannot be split in two: label some more")
+    count = min(max(1, round(share * len(images))), len(images) - 1)
+    ranked = sorted(images, key=lambda image: _share(image.path.name, seed))
+    held_out = {image.path for image in ranked[:count]}
+    parts = [tuple(each for each in images if (each.path in held_out) == side) for side in (False, True)]
+    return parts[0], parts[1]
 
 
 def _share(name: str, seed: int) -> float:

@@ -6,7 +6,6 @@ receipts that `latin` is trained on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 
 from models.records import Image, Quad
-from training.data.labels import LabelledImage, Region
+from training.data.labels import LabelledImage, Region, write_labels
 
 
 def mark_unlabelled(labelled: LabelledImage, found: Sequence[Quad], most: float = 0.2) -> LabelledImage:
@@ -42,24 +41,18 @@ def write_marked(images: Iterable[LabelledImage], find: Callable[[Image], Sequen
     Args:
         images: labelled with quads.
         find: image (H, W, 3) BGR to quads.
-        out: the label file, in a folder that holds the images; written aside, then renamed.
+        out: the label file; written aside, then renamed.
 
     Raises:
-        ValueError: an image cannot be decoded, or lies outside the folder.
+        ValueError: an image cannot be decoded.
     """
-    lines, added = [], 0
+    marked_images, added = [], 0
     for labelled in images:
         image = cv2.imread(str(labelled.path), cv2.IMREAD_COLOR)
         if image is None:
             raise ValueError(f"{labelled.path} cannot be decoded: remove it from the label file or repair it")
         marked = mark_unlabelled(labelled, find(np.asarray(image, np.uint8)))
         added += len(marked.regions) - len(labelled.regions)
-        records = [
-            {"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in marked.regions
-        ]
-        name = labelled.path.relative_to(out.parent).as_posix()
-        lines.append(f"{name}\t{json.dumps(records, ensure_ascii=False)}\n")
-    aside = out.with_name(out.name + ".partial")
-    aside.write_text("".join(lines), "utf-8")
-    aside.replace(out)
+        marked_images.append(marked)
+    write_labels(marked_images, out)
     return added

@@ -54,7 +54,7 @@ def page_section(path: Path, tally: Tally, wrong: Sequence[Difference]) -> str:
     score = tally.score
     figures = f"word F1 {score.words:.3f}, end to end {score.end_to_end:.3f}, detection {score.detection:.3f}"
     try:
-        picture = f'<img src="{_data(_marked(read_image(path), wrong))}">'
+        picture = f'<img src="{_data(marked(read_image(path), wrong))}">'
     except ValueError as error:
         picture = f"<p>{html.escape(str(error))}</p>"
     rows = "".join(_row(each.label and each.label.text, each.reading and each.reading.text) for each in wrong)
@@ -85,7 +85,8 @@ def _row(label: str | None, read: str | None) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _marked(image: Image, wrong: Sequence[Difference]) -> Image:
+def marked(image: Image, wrong: Sequence[Difference]) -> Image:
+    """A page's picture, at most `LONGEST` pixels long, with what is wrong outlined in its colours."""
     scale = min(1.0, LONGEST / max(image.shape[:2]))
     picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     for label, reading in wrong:

@@ -10,6 +10,7 @@ Shapes: B images, C channels, H x W pixels; H and W are multiples of 32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -146,6 +147,16 @@ class DBNet(nn.Module):
         threshold = self.threshold(features)
         binary = SHARPNESS * (torch.sigmoid(shrink) - torch.sigmoid(threshold))
         return DBMaps(shrink, threshold, binary)
+
+    def flatten_threshold(self) -> None:
+        """Makes the threshold map 0.3 everywhere: a start where all but its head is trained.
+
+        An exported detector holds no threshold head. A random one would send its errors through the rest.
+        """
+        convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+        last = [layer for layer in self.threshold.modules() if isinstance(layer, convolutions)][-1]
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, math.log(0.3 / 0.7))  # type: ignore[arg-type]
 
 
 def mobilenet_v3(channels: int = 3, scale: float = 0.5, se: bool = False) -> nn.Module:

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.bundle import MODELS, About, Bundle, load_bundle
+from models.records import UsageError
+from training import finetune as module
+from training.__main__ import main
+from training.bundle import Limits, make_bundle
+from training.checkpoint import save_checkpoint
+from training.config import Choice
+from training.data.labels import LabelledImage, Region, read_labels, write_labels
+from training.data.lines import SyntheticSource
+from training.data.split import hold_out
+from training.evaluation.comparison import measure, write_report
+from training.export import write_model
+from training.finetune import Sets, Wish, claim, configure, frozen, new_characters, require_better
+from training.graph import load_trained, to_onnx
+from training.int8 import store_int8
+from training.networks import build_network
+from training.recover import Start
+from training.specimen import specimen
+from training.synthesis.fonts import built_in_face
+
+CHARSET = "=0123456789 abcdefgh"
+NETWORKS = {
+    "detection": ("db", {"backbone": "slim", "widths": [8, 8, 8, 8], "inner": 16, "head": "shuffle"}, {}),
+    "direction": ("direction", {"backbone": "line_net", "channels": 1}, {"height": 32, "color": "gray"}),
+    "recognition": ("line_net", {"classes": 20, "widths": [4, 4, 8, 8], "neck": 8}, {"charset": CHARSET}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """An untrained bundle of small networks, put together as `ppocr-train bundle` does."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    models = {}
+    for task, (name, options, data) in NETWORKS.items():
+        config = {"task": task, "network": {"name": name, "options": options}, "data": data}
+        state = {"step": 5, "scores": {}, "config": config, "charset": CHARSET[1:]}
+        state["network"] = {"name": name, "options": options}
+        weights = build_network(name, options).state_dict()
+        checkpoint = folder / f"{task}.safetensors"
+        save_checkpoint(checkpoint, {f"net.{key}": value for key, value in weights.items()}, state)
+        models[task] = folder / f"{task}.onnx"
+        write_model(store_int8(to_onnx(load_trained(checkpoint))), models[task])
+    about = About("tiny", "MIT", ("en",), ("ICDAR SROIE 2019",))
+    settings = {"recognition.margin": 0.05, "detection.limit": 640}
+    return make_bundle(models, about, folder / "tiny", overrides=settings, limits=Limits(least_words=0))
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """Four pages of three lines each, with labels of 13 known characters and one new."""
+    folder = tmp_path / "my"
+    folder.mkdir()
+    images = []
+    for number in range(4):
+        sheet = np.full((120, 240, 3), 250, np.uint8)
+        regions = []
+        for row, text in enumerate(("abc 12", "fed 3", "Äbc")):
+            y = 10 + 36 * row
+            cv2.putText(
+                sheet, text.replace("Ä", "A"), (12, y + 22), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2
+            )
+            regions.append(Region(text, ((8.0, y), (130.0, y), (130.0, y + 28.0), (8.0, y + 28.0))))
+        cv2.imwrite(str(folder / f"{number}.png"), sheet)
+        images.append(LabelledImage(folder / f"{number}.png", tuple(regions)))
+    write_labels(images, folder / "Label.txt")
+    return folder
+
+
+@pytest.fixture
+def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few made pages and lines, in the face that Pillow brings."""
+    monkeypatch.setattr(module, "MADE", 2)
+    monkeypatch.setattr(module, "MADE_HELD_OUT", 2)
+    for place in ("training.finetune", "training.synthesis.command", "training.synthesis.lines"):
+        monkeypatch.setattr(f"{place}.usable_faces", lambda *_: [built_in_face()])
+    monkeypatch.setattr("training.tasks.recognition.SyntheticSource", partial(SyntheticSource, size=64))
+
+
+def wish(bundle: Bundle, pages: Path, **changes: object) -> Wish:
+    own = Wish(str(bundle.folder), pages, pages.parent / "mine", pages.parent / "work")
+    return replace(own, **changes)  # type: ignore[arg-type]
+
+
+def test_all_models_are_tuned_into_a_bundle(
+    bundle: Bundle,
+    pages: Path,
+    few_pages: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "require_better", lambda *_, **__: None)  # three steps make nothing better
+    output = pages.parent / "mine"
+    command = ["finetune", "--bundle", str(bundle.folder), "--data", str(pages), "--output", str(output)]
+    command += [
+        "--model",
+        *MODELS,
+        "--held_out",
+        "0.25",
+        "--trained_on",
+        "ours",
+        "steps=3",
+        "validate_every=3",
+    ]
+    command += ["threads=1", "loggers=[]", "accelerator=cpu"]
+    with pytest.raises(SystemExit):
+        main([*command, "--modle", "recognition"])
+    assert main(command) == 0
+    manifest = load_bundle(output).manifest
+    assert (manifest.name, manifest.license, manifest.languages) == ("mine", "MIT", ("en",))
+    assert manifest.trained_on == ("ICDAR SROIE 2019", "made lines and pages", "ours (4 images)")
+    assert "".join(manifest.recognition.charset) == CHARSET[1:] + "Ä"
+    assert (manifest.recognition.margin, manifest.detection.limit) == (0.05, 640)
+    assert all(getattr(manifest, m).sha256 != getattr(bundle.manifest, m).sha256 for m in MODELS)
+    work = pages.parent / "mine.work"
+    assert not (work / "candidate").exists()
+    report = json.loads((work / "report" / "report.json").read_text("utf-8"))
+    assert report["characters added"] == "Ä (4 lines)"
+    assert set(report["scores"]) == {"yours, held out", "made, held out"}
+    assert "| yours, held out: 3 lines | lines, exact |" in capsys.readouterr().out
+    text = (work / "report" / "report.md").read_text("utf-8")
+    pictures = [part.split(")")[0] for part in text.split("![](")[1:]]
+    assert "page_0.png" in pictures and "line_00.png" in pictures
+    assert all((work / "report" / name).is_file() for name in pictures)
+
+
+def test_the_same_command_goes_on_and_another_is_refused(
+    bundle: Bundle, pages: Path, few_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("steps=4", "validate_every=2", "threads=1", "loggers=[]", "accelerator=cpu", "data.block=1")
+    own = wish(bundle, pages, overrides=settings, regularization=0.0, max_minutes=1e-6)
+    monkeypatch.setattr("training.tasks.loop.Keeper.on_train_batch_start", _stand_still)
+    assert module.finetune(own) is None
+    first = (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns
+    with pytest.raises(UsageError, match="was begun with other held_out, freeze"):
+        module.finetune(replace(own, freeze=("stages.0",), held_out=0.5))
+    with pytest.raises(UsageError, match=r"no better on your held-out images \(lines, 1-NED .* before"):
+        module.finetune(replace(own, max_minutes=0.0))
+    assert not own.output.exists()
+    assert (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns == first
+    assert not (own.work / "made").exists() and (own.work / "report" / "report.md").is_file()
+
+
+def _stand_still(_self: object, trainer: object, *_: object) -> None:
+    for group in trainer.optimizers[0].param_groups:  # type: ignore[attr-defined]
+        group["lr"] = 0.0
+
+
+def start() -> Start:
+    name, options, _ = NETWORKS["recognition"]
+    return Start(Choice(name, options), build_network(name, options).state_dict(), tuple(CHARSET[1:]))
+
+
+def test_configuration_says_what_the_bundle_says(bundle: Bundle, pages: Path) -> None:
+    images = read_labels(pages).images
+    sets = Sets(pages.parent, images, images, True, images)
+    own = wish(bundle, pages, regularization=0.25, freeze=("stages.0",), overrides=("steps=7",))
+    config = configure(own, bundle, "recognition", start(), sets)
+    spec = bundle.manifest.recognition
+    assert (config.steps, config.freeze, config.fixed_norms) == (7, ("stages.0", "stages.0.*"), True)
+    assert (config.data.charset, config.data.shape.widths) == (CHARSET, spec.widths)
+    assert [source.weight for source in config.data.sources] == [0.75, 0.125, 0.125]
+    assert [dev.name for dev in config.data.dev] == ["yours", "made"]
+    alone = configure(replace(own, regularization=0.0), bundle, "recognition", start(), sets)
+    assert [source.weight for source in alone.data.sources] == [1.0]
+    detector = configure(replace(own, freeze=()), bundle, "detection", start(), sets).data
+    assert (detector.warp.limit, detector.post.limit, detector.sources[1].weight) == (640, 640, 0.25)
+    direction = configure(replace(own, freeze=()), bundle, "direction", start(), sets).data
+    assert (direction.height, direction.color, direction.threshold) == (32, "gray", 0.9)
+
+
+def test_layers_are_frozen_by_name() -> None:
+    assert frozen(["neck.0"], start()) == ["neck.0", "neck.0.*"]
+    with pytest.raises(UsageError, match="--freeze neck.9: no such layer; there are stages.0, .*classifier"):
+        frozen(["neck.9"], start())
+
+
+def test_characters_come_from_labels_or_a_file(bundle: Bundle, pages: Path, tmp_path: Path) -> None:
+    images = read_labels(pages).images
+    own = wish(bundle, pages)
+    assert new_characters(own, CHARSET[1:], images) == Counter({"Ä": 4})
+    (tmp_path / "more.txt").write_text("a\nÖ\nÄ\n", "utf-8")
+    assert list(new_characters(replace(own, charset=str(tmp_path / "more.txt")), CHARSET[1:], images)) == [
+        "Ö",
+        "Ä",
+    ]
+    (tmp_path / "none.txt").write_text("a\n", "utf-8")
+    assert not new_characters(replace(own, charset=str(tmp_path / "none.txt")), CHARSET[1:], images)
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    bundle: Bundle, pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = wish(bundle, pages)
+    lines = pages.parent / "lines"
+    lines.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(lines / f"{number}.png"), np.full((32, 90), 200, np.uint8))
+    (lines / "rec_gt.txt").write_text("".join(f"{number}.png\tabc\n" for number in range(3)))
+    with pytest.raises(UsageError, match="holds lines, not pages: a detector"):
+        module.finetune(replace(own, labels=lines, models=("detection",)))
+    (lines / "1.png").write_bytes(b"no image")
+    (lines / "2.png").unlink()
+    with pytest.raises(UsageError, match="has 1 usable images"):
+        module.finetune(replace(own, labels=lines))
+    with pytest.raises(
+        UsageError, match="--start holds a recognition checkpoint, but --model asks for direction"
+    ):
+        path = bundle.folder.parent / "recognition.safetensors"
+        module.finetune(replace(own, starts=(path,), models=("direction",)))
+    own.output.mkdir()
+    (own.output / "mine").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        module.finetune(own)
+    assert not own.work.exists()
+
+    def none(*_: object) -> None:
+        raise UsageError("No usable font found")
+
+    monkeypatch.setattr(module, "usable_faces", none)
+    with pytest.raises(
+        UsageError, match=r"needs fonts, and this machine has none: install some \(docs/fonts.txt"
+    ):
+        module.finetune(replace(own, output=own.output / "new"))
+
+
+def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
+    own = wish(bundle, pages)
+    claim(own, bundle, read_labels(pages).images)
+    claim(own, bundle, read_labels(pages).images)
+    with pytest.raises(UsageError, match="other labels: remove it, or give another --work"):
+        claim(own, bundle, read_labels(pages).images[1:])
+
+
+def test_only_a_better_model_is_kept(bundle: Bundle, pages: Path, tmp_path: Path) -> None:
+    before = measure(bundle.folder, read_labels(pages).images)
+    assert before.scores.keys() == {
+        "lines, exact",
+        "lines, 1-NED",
+        "direction",
+        "detection H-mean",
+        "word F1",
+    }
+    better = replace(before, scores={name: value + 0.1 for name, value in before.scores.items()})
+    for model in MODELS:
+        require_better(model, before, better, report=tmp_path)
+        with pytest.raises(UsageError, match=f"the tuned {model} model is no better"):
+            require_better(model, better, before, report=tmp_path)
+
+
+def test_report_shows_labels_and_both_readings(bundle: Bundle, pages: Path, tmp_path: Path) -> None:
+    own = measure(bundle.folder, read_labels(pages).images)
+    before = replace(own, pairs=[("abc", "a`c")] * len(own.pairs))
+    after = replace(own, pairs=[("abc", "abc"), ("abc", "a|b"), *[("abc", "abc")] * (len(own.pairs) - 2)])
+    write_report(tmp_path / "report", "old", "new", {"yours": (before, after)}, {"steps": 3})
+    text = (tmp_path / "report" / "report.md").read_text("utf-8")
+    assert "# new, from old" in text and "- steps: 3" in text
+    assert "| ![](line_00.png) | `abc` | `a´c` | `a¦b` |" in text
+    assert not (tmp_path / "report" / "line_01.png").exists()
+
+
+def test_images_are_held_out_by_name_and_never_all() -> None:
+    images = [LabelledImage(Path(f"{number}.png"), (Region("a"),)) for number in range(50)]
+    yours, held_out = hold_out(images, 0.2)
+    assert (len(yours), len(held_out)) == (40, 10)
+    assert {*yours, *held_out} == {*images}
+    assert hold_out(images[::-1], 0.2)[1] == held_out[::-1]
+    assert [len(part) for part in hold_out(images[:2], 0.01)] == [
+        len(part) for part in hold_out(images[:2], 0.9)
+    ]
+    with pytest.raises(UsageError, match="label some more"):
+        hold_out(images[:1], 0.2)
+
+
+def test_written_labels_read_as_they_were(pages: Path, tmp_path: Path) -> None:
+    images = read_labels(pages).images
+    hard = replace(images[0], regions=(replace(images[0].regions[0], ignored=True),))
+    write_labels([hard, *images[1:]], tmp_path / "elsewhere.txt")
+    assert read_labels(tmp_path / "elsewhere.txt").images == (hard, *images[1:])
+    lines = [LabelledImage(image.path, (Region("one [line]"),)) for image in images]
+    write_labels(lines, pages / "rec_gt.txt")
+    assert read_labels(pages / "rec_gt.txt").images == tuple(lines)
+    assert (pages / "rec_gt.txt").read_text().startswith("0.png\t")
+
+
+@pytest.mark.slow
+def test_latin_learns_letters_that_it_lacks(tmp_path: Path) -> None:
+    """Twelve specimen pages whose letters stand for others: error on those held out falls by half."""
+    images = []
+    swap = str.maketrans({"e": "ě", "E": "Ě", "a": "ą", "o": "ő"})
+    for seed in range(12):
+        page = specimen(seed)
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), page.image)
+        regions = (
+            Region(line.text.translate(swap), tuple((float(x), float(y)) for x, y in line.polygon))
+            for line in page.lines
+        )
+        images.append(LabelledImage(tmp_path / f"{seed}.png", tuple(regions)))
+    write_labels(images, tmp_path / "Label.txt")
+    own = Wish("latin", tmp_path / "Label.txt", tmp_path / "mine", tmp_path / "work", regularization=0.0)
+    assert module.finetune(replace(own, overrides=("steps=150", "validate_every=50", "loggers=[]")))
+    scores = json.loads((own.work / "report" / "report.json").read_text("utf-8"))["scores"]["yours, held out"]
+    assert 1 - scores["after"]["lines, 1-NED"] < 0.5 * (1 - scores["before"]["lines, 1-NED"])
