@@ -27,4 +27,6 @@ def show() -> None:
     """Shows what Beam and the job log after all, for `--verbose`."""
     logging.getLogger().setLevel(logging.INFO)
     logging.getLogger("apache_beam").setLevel(logging.NOTSET)
+    # One line for each annotation of each transform, that Beam reads no annotations given as text.
+    logging.getLogger("apache_beam.typehints").setLevel(logging.WARNING)
     logging.basicConfig(format=FORMAT)

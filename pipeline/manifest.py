@@ -7,19 +7,17 @@ undisturbed one have the same waves, whatever `--wave_size` says the second time
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
+from transforms.seen import Keys, Seen, keys_of
 from transforms.storage import Source
 
 SCHEMA = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("byte_size", pa.int64())])
@@ -27,7 +25,6 @@ GROUP_ROWS = 10_000
 """Rows held in memory at once, when a manifest is written and when it is read."""
 _ANY = "\0"
 """In place of an etag, which has no such character: any."""
-Keys = npt.NDArray[np.bytes_]
 
 
 def wave_uri(output: str, wave: int) -> str:
@@ -133,40 +130,5 @@ def _any_version(sources: Iterable[Source]) -> Iterator[Source]:
 
 
 def _keys(sources: Iterable[Source]) -> Keys:
-    """A digest of URI and etag for each source, 16 bytes."""
-    digests = (
-        hashlib.blake2b(f"{source.uri}\0{source.etag or ''}".encode(), digest_size=15).digest()
-        for source in sources
-    )
-    # NumPy takes zeros at the end of bytes for padding: the last byte is never one.
-    return np.array([digest + b"\1" for digest in digests], "S16")
-
-
-class Seen:
-    """A set of keys at 16 bytes each, where Python's would take 100: there may be ten million files.
-
-    Sorted runs, each longer than the next: adding merges runs as adding one carries digits.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[Keys] = []
-
-    def add(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Adds keys; returns which of them were new, the first of equal ones."""
-        new = np.zeros(len(keys), bool)
-        new[np.unique(keys, return_index=True)[1]] = True
-        new &= ~self.holds(keys)
-        added = np.sort(keys[new])
-        while self._runs and len(self._runs[-1]) <= len(added):
-            added = np.sort(np.concatenate([self._runs.pop(), added]))
-        if len(added):
-            self._runs.append(added)
-        return new
-
-    def holds(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Which keys are in the set."""
-        found = np.zeros(len(keys), bool)
-        for run in self._runs:
-            place = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            found |= run[place] == keys
-        return found
+    """A key for each source, of its URI and etag."""
+    return keys_of(f"{source.uri}\0{source.etag or ''}" for source in sources)

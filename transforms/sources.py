@@ -16,19 +16,23 @@ URL-decoded.
 from __future__ import annotations
 
 import glob
-import hashlib
 import itertools
 import os
 import posixpath
 import re
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from models.records import InputError, UsageError
 from transforms import lists, storage
+from transforms.seen import Seen, keys_of
 from transforms.storage import Source, local
 
 __all__ = ["Source", "list_sources"]
+
+_counting = threading.Lock()
 
 _IMAGE = re.compile(
     r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|ico|j2[ck]|jfif|jp2|jpe|jpe?g|jp[cfx]|mpo|p[bgnp]m|pcx|pdf|png|psd|qoi|tga|tiff?|webp)",
@@ -37,12 +41,18 @@ _IMAGE = re.compile(
 _SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
 _GLOB = re.compile(r"[*?\[]")
 _OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/\w+\.json)", re.DOTALL)
+_LISTINGS = 16
+"""Inputs that are listed at the same time."""
+_TURN = 1000
+"""Files of one input before it is the next one's turn."""
+_GROUP = 10_000
+"""Files that are looked up at a time."""
 _WRITTEN = ("_manifest", "_runs", "_waves", "errors", "pages")
 """Where the input is itself the output of earlier runs, only these folders in it are left out."""
 
 
 def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Source]:
-    """Expands inputs to sources, as a stream, each file once.
+    """Expands inputs to sources, as a stream, each file once; several inputs are listed at the same time.
 
     Args:
         inputs: see above.
@@ -55,7 +65,7 @@ def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) ->
     if not inputs:
         raise UsageError("No input given: name files, folders, globs or lists of files with --input.")
     left_out = Counter() if left_out is None else left_out
-    return _once(itertools.chain.from_iterable([_checked(name, left_out) for name in inputs]))
+    return _once(_together([_checked(name, left_out) for name in inputs]))
 
 
 def _checked(name: str, left_out: Counter[str]) -> Iterator[Source]:
@@ -71,13 +81,38 @@ def _checked(name: str, left_out: Counter[str]) -> Iterator[Source]:
     return itertools.chain([first], sources)
 
 
+def _together(listings: list[Iterator[Source]]) -> Iterator[Source]:
+    """Lists up to so many inputs at the same time, and takes from each in turn: always in the same order.
+
+    An object store tells a thousand names an answer, and a listing's next question needs its last answer.
+    """
+    if len(listings) == 1:
+        yield from listings[0]
+        return
+    waiting = deque(listings)
+    pool = ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list")
+    asked: deque[tuple[Iterator[Source], Future[list[Source]]]] = deque()
+    try:
+        while waiting or asked:
+            while waiting and len(asked) < _LISTINGS:
+                asked.append((waiting[0], pool.submit(_some, waiting.popleft())))
+            listing, answer = asked.popleft()
+            if found := answer.result():
+                asked.append((listing, pool.submit(_some, listing)))
+                yield from found
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _some(sources: Iterator[Source]) -> list[Source]:
+    return list(itertools.islice(sources, _TURN))
+
+
 def _once(sources: Iterator[Source]) -> Iterator[Source]:
-    seen: set[bytes] = set()
-    for source in sources:
-        digest = hashlib.blake2b(source.uri.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-        if digest not in seen:
-            seen.add(digest)
-            yield source
+    seen = Seen()
+    while group := list(itertools.islice(sources, _GROUP)):
+        new = seen.add(keys_of(source.uri for source in group))
+        yield from itertools.compress(group, new.tolist())
 
 
 def _expand(name: str, left_out: Counter[str]) -> Iterator[Source]:
@@ -144,7 +179,8 @@ def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
         if _is_wanted(source):
             yield source
         else:
-            left_out[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
+            with _counting:
+                left_out[os.path.splitext(source.uri)[1].lower() or "no suffix"] += 1
 
 
 def _below(folder: str, uri: str) -> str:

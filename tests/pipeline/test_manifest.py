@@ -2,11 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline import manifest
 from transforms.storage import Source
@@ -100,19 +97,6 @@ def test_many_sources_stream_in_groups(tmp_path: Path, monkeypatch: pytest.Monke
     uri = manifest.wave_uri(str(tmp_path), 0)
     assert pq.ParquetFile(uri).metadata.num_row_groups == 6
     assert [len(group) for group in manifest.read_groups(uri)] == [10] * 6
-
-
-@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=12))
-def test_seen_is_a_set(groups: list[list[int]]) -> None:
-    seen, oracle = manifest.Seen(), set()
-    for group in groups:
-        keys = np.array([b"%014d." % number for number in group], "S16")
-        expected = []
-        for number in group:
-            expected.append(number not in oracle)
-            oracle.add(number)
-        assert seen.add(keys).tolist() == expected
-    assert sum(len(run) for run in seen._runs) == len(oracle)
 
 
 def test_keys_tell_uri_from_etag() -> None:

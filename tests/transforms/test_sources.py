@@ -10,7 +10,7 @@ import pytest
 from models.records import UsageError
 from tests.fake_cloud import FakeCloud
 from tests.transforms.inputs import touch, uris
-from transforms import storage
+from transforms import sources, storage
 from transforms.sources import _glob_regex, is_image_name, list_sources
 
 
@@ -74,6 +74,25 @@ class TestFilesAndFolders:
     def test_each_file_once(self, here: Path) -> None:
         touch("s/a.jpg", "s/b.jpg")
         assert uris("s/b.jpg", "s", "./s/../s/a.jpg", "s/*.jpg") == ["s/b.jpg", "s/a.jpg"]
+
+    def test_many_large_inputs_are_listed_in_turns_and_always_in_the_same_order(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sources, "_TURN", 2)
+        monkeypatch.setattr(sources, "_LISTINGS", 2)
+        monkeypatch.setattr(sources, "_GROUP", 3)
+        touch(*(f"{folder}/{number}.jpg" for folder in "abc" for number in range(3)), "a/x.txt", "c/y.txt")
+        left_out: Counter[str] = Counter()
+        listed = [source.uri for source in list_sources(["a", "b", "c", "b"], left_out)]
+        names = [f"{name}.jpg" for name in ("a/0", "a/1", "b/0", "b/1", "a/2", "b/2", "c/0", "c/1", "c/2")]
+        assert listed == names
+        assert left_out == {".txt": 2}
+
+    def test_an_error_of_one_input_ends_the_listing(self, here: Path) -> None:
+        touch("s/a.jpg")
+        Path("list.jsonl").write_text('{"uri": "s/a.jpg"}\nnonsense\n')
+        with pytest.raises(UsageError, match="line 2"):
+            uris("s", "list.jsonl")
 
     @pytest.mark.parametrize(
         "name", ["a b.jpg", "a#b.jpg", "a%20b.jpg", "[1].jpg", "a*.jpg", "q?.jpg", "n\nl.jpg", "ü 日.jpg"]
