@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a network by a configuration, or go on with a run",
     "finetune": "tune a bundle to your own labelled images",
     "prune": "make a trained network smaller by FPGM, and fine-tune it",
+    "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",
     "evaluate": "score a bundle or any engine's predictions",
     "export": "turn a checkpoint into an ONNX file",
     "bundle": "put three models into a bundle and verify it",

@@ -26,6 +26,7 @@ from models.bundle import DetectionSpec, DirectionSpec, ModelFile, RecognitionSp
 from models.records import UsageError
 from training.checkpoint import load_checkpoint, load_network
 from training.config import build_config
+from training.quantization.pact import deployed
 
 METADATA = "ppocr-beam"
 """Key of the ONNX file's metadata: JSON of `model`, `spec` and `training`."""
@@ -49,8 +50,12 @@ class Trained:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def load_trained(path: Path) -> Trained:
+def load_trained(path: Path, activations: bool = False) -> Trained:
     """Loads a checkpoint with its averaged weights.
+
+    Args:
+        path: of the checkpoint.
+        activations: of a quantised network, whether what enters its layers is rounded, or only its weights.
 
     Raises:
         CheckpointError: it cannot be read, or is damaged.
@@ -58,7 +63,7 @@ def load_trained(path: Path) -> Trained:
     """
     state = load_checkpoint(path).state
     config = build_config(state["config"])
-    network = load_network(path)
+    network = deployed(load_network(path), activations)
     spec = _SPECS[config.task](config.data, state)
     if isinstance(spec, RecognitionSpec):
         classes = network(torch.zeros(1, len(spec.mean), spec.height, 64)).shape[2]
@@ -67,7 +72,7 @@ def load_trained(path: Path) -> Trained:
                 f"{path} has {classes} classes, but its charset of {len(spec.charset)} characters and the "
                 f"blank make {len(spec.charset) + 1}: the checkpoint was put together wrongly"
             )
-    facts = {key: state[key] for key in ("step", "scores", "network") if key in state}
+    facts: dict[str, Any] = {key: state[key] for key in ("step", "scores", "network") if key in state}
     return Trained(network, spec, facts)
 
 

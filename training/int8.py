@@ -19,21 +19,34 @@ SMALLEST = 256
 """Values that a weight must have to be worth packing."""
 
 
-def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of the model whose large weights are int8, symmetric, with one float scale an output channel."""
+def store_int8(model: onnx.ModelProto, kernels: bool = False) -> onnx.ModelProto:
+    """A copy of the model whose large weights are int8, symmetric, with one float scale an output channel.
+
+    Args:
+        model: stays as it is.
+        kernels: make it for int8 kernels, which compute with the weights as they are: small ones are packed
+            too, and zero points are stated.
+    """
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
     axes = channel_axes(packed.graph)
     unpack, kept = [], []
     for tensor in packed.graph.initializer:
         weights = numpy_helper.to_array(tensor)
-        if tensor.name not in axes or weights.size < SMALLEST or weights.dtype != np.float32:
+        if (
+            tensor.name not in axes
+            or weights.size < (1 if kernels else SMALLEST)
+            or weights.dtype != np.float32
+        ):
             kept.append(tensor)
             continue
         axis = axes[tensor.name] % weights.ndim
         values, scales = quantize(weights, axis)
         names = [f"{tensor.name}.int8", f"{tensor.name}.scale"]
         kept += [numpy_helper.from_array(values, names[0]), numpy_helper.from_array(scales, names[1])]
+        if kernels:
+            names.append(f"{tensor.name}.zero")
+            kept.append(numpy_helper.from_array(np.zeros(len(scales), np.int8), names[2]))
         unpack.append(helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis))
     nodes = [*unpack, *packed.graph.node]
     del packed.graph.node[:], packed.graph.initializer[:]

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from training.config import Config, build_config, save_config, to_tree
+from training.quantization.pact import decay_ranges
 from training.strategies.l2_decay import add_l2_gradient
 from training.strategies.pretrained import load_fitting
 from training.tasks.system import System, Task
@@ -185,6 +186,7 @@ class Keeper(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, system: Any, optimizer: Any) -> None:
         if system.config.optimizer.l2_decay:
             add_l2_gradient(system.net.parameters(), system.config.optimizer.l2_decay)
+        decay_ranges(system.net)
 
     def on_train_batch_end(
         self, trainer: Trainer, system: Any, outputs: Any, batch: Any, batch_idx: int
