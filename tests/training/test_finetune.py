@@ -13,7 +13,6 @@ import torch
 
 from models.bundle import MODELS, About, Bundle, load_bundle
 from models.records import UsageError
-from training import finetune as module
 from training.__main__ import main
 from training.bundle import Limits, make_bundle
 from training.checkpoint import save_checkpoint
@@ -23,7 +22,12 @@ from training.data.lines import SyntheticSource
 from training.data.split import hold_out
 from training.evaluation.comparison import measure, write_report
 from training.export import write_model
-from training.finetune import Sets, Wish, claim, configure, frozen, new_characters, require_better
+from training.finetuning import sets as made_sets
+from training.finetuning.configure import configure, frozen
+from training.finetuning.result import require_better
+from training.finetuning.run import finetune
+from training.finetuning.sets import Sets, new_characters
+from training.finetuning.wish import Wish, claim
 from training.graph import load_trained, to_onnx
 from training.int8 import store_int8
 from training.networks import build_network
@@ -83,9 +87,9 @@ def pages(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few made pages and lines, in the face that Pillow brings."""
-    monkeypatch.setattr(module, "MADE", 2)
-    monkeypatch.setattr(module, "MADE_HELD_OUT", 2)
-    for place in ("training.finetune", "training.synthesis.command", "training.synthesis.lines"):
+    monkeypatch.setattr(made_sets, "MADE", 2)
+    monkeypatch.setattr(made_sets, "MADE_HELD_OUT", 2)
+    for place in ("training.finetuning.sets", "training.synthesis.command", "training.synthesis.lines"):
         monkeypatch.setattr(f"{place}.usable_faces", lambda *_: [built_in_face()])
     monkeypatch.setattr("training.tasks.recognition.SyntheticSource", partial(SyntheticSource, size=64))
 
@@ -102,7 +106,9 @@ def test_all_models_are_tuned_into_a_bundle(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "require_better", lambda *_, **__: None)  # three steps make nothing better
+    monkeypatch.setattr(
+        "training.finetuning.result.require_better", lambda *_, **__: None
+    )  # three steps make nothing better
     output = pages.parent / "mine"
     command = ["finetune", "--bundle", str(bundle.folder), "--data", str(pages), "--output", str(output)]
     command += [
@@ -143,12 +149,12 @@ def test_the_same_command_goes_on_and_another_is_refused(
     settings = ("steps=4", "validate_every=2", "threads=1", "loggers=[]", "accelerator=cpu", "data.block=1")
     own = wish(bundle, pages, overrides=settings, regularization=0.0, max_minutes=1e-6)
     monkeypatch.setattr("training.tasks.loop.Keeper.on_train_batch_start", _stand_still)
-    assert module.finetune(own) is None
+    assert finetune(own) is None
     first = (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns
     with pytest.raises(UsageError, match="was begun with other held_out, freeze"):
-        module.finetune(replace(own, freeze=("stages.0",), held_out=0.5))
+        finetune(replace(own, freeze=("stages.0",), held_out=0.5))
     with pytest.raises(UsageError, match=r"no better on your held-out images \(lines, 1-NED .* before"):
-        module.finetune(replace(own, max_minutes=0.0))
+        finetune(replace(own, max_minutes=0.0))
     assert not own.output.exists()
     assert (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns == first
     assert not (own.work / "made").exists() and (own.work / "report" / "report.md").is_file()
@@ -211,30 +217,30 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
         cv2.imwrite(str(lines / f"{number}.png"), np.full((32, 90), 200, np.uint8))
     (lines / "rec_gt.txt").write_text("".join(f"{number}.png\tabc\n" for number in range(3)))
     with pytest.raises(UsageError, match="holds lines, not pages: a detector"):
-        module.finetune(replace(own, labels=lines, models=("detection",)))
+        finetune(replace(own, labels=lines, models=("detection",)))
     (lines / "1.png").write_bytes(b"no image")
     (lines / "2.png").unlink()
     with pytest.raises(UsageError, match="has 1 usable images"):
-        module.finetune(replace(own, labels=lines))
+        finetune(replace(own, labels=lines))
     with pytest.raises(
         UsageError, match="--start holds a recognition checkpoint, but --model asks for direction"
     ):
         path = bundle.folder.parent / "recognition.safetensors"
-        module.finetune(replace(own, starts=(path,), models=("direction",)))
+        finetune(replace(own, starts=(path,), models=("direction",)))
     own.output.mkdir()
     (own.output / "mine").touch()
     with pytest.raises(UsageError, match="exists already"):
-        module.finetune(own)
+        finetune(own)
     assert not own.work.exists()
 
     def none(*_: object) -> None:
         raise UsageError("No usable font found")
 
-    monkeypatch.setattr(module, "usable_faces", none)
+    monkeypatch.setattr(made_sets, "usable_faces", none)
     with pytest.raises(
         UsageError, match=r"needs fonts, and this machine has none: install some \(docs/fonts.txt"
     ):
-        module.finetune(replace(own, output=own.output / "new"))
+        finetune(replace(own, output=own.output / "new"))
 
 
 def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
@@ -311,6 +317,6 @@ def test_latin_learns_letters_that_it_lacks(tmp_path: Path) -> None:
         images.append(LabelledImage(tmp_path / f"{seed}.png", tuple(regions)))
     write_labels(images, tmp_path / "Label.txt")
     own = Wish("latin", tmp_path / "Label.txt", tmp_path / "mine", tmp_path / "work", regularization=0.0)
-    assert module.finetune(replace(own, overrides=("steps=150", "validate_every=50", "loggers=[]")))
+    assert finetune(replace(own, overrides=("steps=150", "validate_every=50", "loggers=[]")))
     scores = json.loads((own.work / "report" / "report.json").read_text("utf-8"))["scores"]["yours, held out"]
     assert 1 - scores["after"]["lines, 1-NED"] < 0.5 * (1 - scores["before"]["lines, 1-NED"])

@@ -105,7 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tunes, and says where bundle and report are."""
     from training.bundle import size
-    from training.finetune import REPORT, Wish, finetune
+    from training.finetuning.result import REPORT
+    from training.finetuning.run import finetune
+    from training.finetuning.wish import Wish
 
     for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9)):
         if not low <= getattr(args, name) <= high:

@@ -1,0 +1,86 @@
+"""What is to be tuned, to what and how; and that a work folder is for one wish alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import Bundle
+from models.records import UsageError
+from training.data.labels import LabelledImage
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to tune, to what, and how.
+
+    Attributes:
+        bundle: name or folder of the bundle to start from.
+        labels: label file or folder, see `training.data.labels`.
+        output: the new bundle's folder.
+        work: folder for sets, checkpoints and the report.
+        models: which of `models.bundle.MODELS` to tune.
+        name: of the new bundle.
+        trained_on: what their data is called in the manifest.
+        regularization: share of made text among the samples; 0: none.
+        held_out: share of their images that is not learnt from.
+        charset: `labels`: what the labels have and the bundle lacks is added; else a charset file or its
+            name, whose characters are added.
+        freeze: names of layers that stay as they are.
+        starts: checkpoints to start from in the place of the bundle's models.
+        overrides: `key=value` laid over the configurations.
+        workers: processes that make pages and read.
+        max_minutes: stop training resumably after so long; 0: never.
+    """
+
+    bundle: str
+    labels: Path
+    output: Path
+    work: Path
+    models: tuple[str, ...] = ("recognition",)
+    name: str = ""
+    trained_on: str = ""
+    regularization: float = 0.5
+    held_out: float = 0.2
+    charset: str = "labels"
+    freeze: tuple[str, ...] = ()
+    starts: tuple[Path, ...] = ()
+    overrides: tuple[str, ...] = ()
+    workers: int = 1
+    max_minutes: float = 0.0
+
+
+def claim(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> None:
+    """Notes in the work folder what it is for, or compares with what stands there.
+
+    Raises:
+        UsageError: the folder was begun with other settings or data.
+    """
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.path.resolve()} {image.path.stat().st_size} {image.regions}\n".encode())
+    settings = {
+        "bundle": bundle.id,
+        "labels": digest.hexdigest(),
+        "models": sorted(wish.models),
+        "starts": [str(path) for path in wish.starts],
+        "regularization": wish.regularization,
+        "held_out": wish.held_out,
+        "charset": wish.charset,
+        "freeze": list(wish.freeze),
+        "overrides": list(wish.overrides),
+    }
+    path = wish.work / "settings.json"
+    if path.is_file():
+        before = json.loads(path.read_text("utf-8"))
+        other = [key for key in settings if before.get(key) != settings[key]]
+        if other:
+            raise UsageError(
+                f"{wish.work} was begun with other {', '.join(other)}: remove it, or give another --work"
+            )
+        return
+    wish.work.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
