@@ -14,6 +14,7 @@ import io
 import json
 import os
 import posixpath
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -48,6 +49,8 @@ def _source(row: Row, origin: str) -> Source:
     given = Source(uri, bare(str(etag)) if etag else None, _whole(row.get("byte_size")))
     if not storage.is_local(uri):
         return given
+    if storage.scheme(origin) in ("http", "https") and uri.startswith("/"):
+        return replace(given, uri=urllib.parse.urljoin(origin, uri))  # a web server names no file of ours
     if not storage.is_local(origin):
         return replace(given, uri=storage.join(posixpath.dirname(storage.file_name(origin)), uri))
     beside = os.path.normpath(os.path.join(os.path.dirname(local.path_of(origin)), local.path_of(uri)))

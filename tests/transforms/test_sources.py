@@ -188,6 +188,9 @@ class TestRemote:
         bucket.files["list.csv"] = b"uri\ngs://other/b.jpg\nc.jpg\n"
         listed = uris(f"{bucket.url}/web/list.csv?sig=a/b")
         assert listed == ["gs://other/b.jpg", f"{bucket.url}/web/c.jpg"]
+        bucket.files["list.csv"] = b"uri\n/etc/passwd\nfile:///etc/passwd\n"
+        own = [f"{bucket.url}/etc/passwd", f"{bucket.url}/web/file:///etc/passwd"]
+        assert uris(f"{bucket.url}/web/list.csv?sig=abc") == own
         bucket.files["list.csv"] = b"name\nb.jpg\n"
         with pytest.raises(UsageError, match=r"web/list\.csv\?sig=…: a list of files needs"):
             uris(f"{bucket.url}/web/list.csv?sig=abc")
