@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from models.engine import Engine
 from models.limits import Limits
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """Everything besides the bundle that changes what is read.
+    """Everything besides the bundle that changes what is read, or a little: engines differ in rounding.
 
     Attributes:
         direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
@@ -26,6 +27,7 @@ class ReadOptions:
         box_threshold: see `DetectionSpec`; None: the bundle's.
         unclip_ratio: see `DetectionSpec`; None: the bundle's.
         limits: of decoding.
+        engine: what runs the models, see `models.engine.choose`.
     """
 
     direction: Literal["all", "sample", "off"] = "sample"
@@ -36,6 +38,7 @@ class ReadOptions:
     box_threshold: float | None = None
     unclip_ratio: float | None = None
     limits: Limits = Limits()
+    engine: Engine = "auto"
 
     def detection(self, spec: DetectionSpec) -> DetectionSpec:
         """The bundle's detection values with those that were asked for in their place."""

@@ -15,7 +15,7 @@ from models.options import ReadOptions as ReadOptions
 from models.reading_order import reading_order
 from models.recognition import Recognizer
 from models.records import Image, Page
-from models.session import Session
+from models.session import open_session
 
 PageStage = Callable[[Sequence[Page]], list[Page]]
 """Pages in, as many pages out, in the same order."""
@@ -24,7 +24,7 @@ PageStage = Callable[[Sequence[Page]], list[Page]]
 def detector(bundle: Bundle, options: ReadOptions) -> Detector:
     """The bundle's detector."""
     spec = bundle.manifest.detection
-    return Detector(options.detection(spec), Session(bundle.model_path(spec)))
+    return Detector(options.detection(spec), open_session(bundle.model_path(spec), options.engine))
 
 
 def rectifier(bundle: Bundle) -> PageStage:
@@ -40,13 +40,13 @@ def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
     if options.direction == "off":
         return list
     spec = bundle.manifest.direction
-    return DirectionClassifier(spec, Session(bundle.model_path(spec)), options.direction)
+    return DirectionClassifier(spec, open_session(bundle.model_path(spec), options.engine), options.direction)
 
 
 def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
     """The bundle's recogniser."""
     spec = bundle.manifest.recognition
-    return Recognizer(spec, Session(bundle.model_path(spec)), options.chars)
+    return Recognizer(spec, open_session(bundle.model_path(spec), options.engine), options.chars)
 
 
 def finish(page: Page, options: ReadOptions) -> Page:

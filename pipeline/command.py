@@ -20,7 +20,7 @@ from models.bundle import Bundle
 from models.records import UsageError
 from pipeline import waves
 from pipeline.lock import Lock
-from pipeline.options import JobOptions, result_options
+from pipeline.options import JobOptions, engine_title, result_options, with_engine
 from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, say
 from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import Workers, prepare
@@ -40,6 +40,7 @@ def command(options: JobOptions) -> int:
     """Does the job; returns the exit status."""
     try:
         left_out: Counter[str] = Counter()
+        options = with_engine(options)
         storage.allow_private_hosts(options.allow_private_hosts)
         bundle = open_bundle(options.bundle, check=True)
         sources = list_sources(options.inputs, left_out)
@@ -120,7 +121,16 @@ def run(job: Job, lock: Lock, done: Mapping[int, Marker]) -> Summary:
     peaks = [tally[PEAK] for tally in tallies() if tally[PEAK]]
     options = job.options
     seconds = time.monotonic() - start
-    summary = summarize(job.run_id, options.output, finished, done.values(), seconds, peaks, job.left_out)
+    summary = summarize(
+        job.run_id,
+        options.output,
+        engine_title(options),
+        finished,
+        done.values(),
+        seconds,
+        peaks,
+        job.left_out,
+    )
     save(summary)
     return summary
 

@@ -15,7 +15,7 @@ from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
 from pipeline.lock import Lock
 from pipeline.manifest import read_groups, wave_uri
-from pipeline.options import JobOptions, result_options
+from pipeline.options import JobOptions, engine_title, result_options
 from pipeline.progress import Progress
 from pipeline.rescue import Counts, rescue
 from pipeline.waves import HandedOver, JobError, Marker
@@ -72,6 +72,7 @@ class Job:
         return {
             "bundle": self.bundle.manifest.name,
             "bundle_id": self.bundle.id,
+            "engine": engine_title(self.options),
             "run_id": self.run_id,
             **options,
         }
@@ -215,6 +216,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         bundle_id=job.bundle.id,
         options=result_options(job.options.read),
         run_id=job.run_id,
+        engine=engine_title(job.options),
         changed=dict(changed),
     )
 

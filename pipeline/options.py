@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from models.engine import ENGINES, choose, precision
 from models.options import ReadOptions
 from models.records import UsageError
 from transforms import storage
@@ -118,7 +119,30 @@ def result_options(read: ReadOptions) -> dict[str, Any]:
     """The options that change rows, flat, as markers and files' metadata record them."""
     values = asdict(read)
     limits = values.pop("limits")
+    del values["engine"]  # the same models: a run may go on where another engine is at hand
     return {**values, **limits}
+
+
+def with_engine(job: JobOptions) -> JobOptions:
+    """The job with an engine chosen: one for all its workers, so that a page reads the same on any of them.
+
+    On a cluster, whose machines may differ, `auto` means ONNX Runtime.
+
+    Raises:
+        UsageError: the engine is asked for on this machine, and not installed here.
+    """
+    asked = job.read.engine
+    if job.local:
+        engine = choose(asked)
+    else:
+        engine = "onnxruntime" if asked == "auto" else asked
+    return replace(job, read=replace(job.read, engine=engine))
+
+
+def engine_title(job: JobOptions) -> str:
+    """The engine chosen, and where it is known what it computes in, such as `openvino bf16`."""
+    engine = job.read.engine
+    return f"{engine} {precision(engine)}" if job.local or engine == "onnxruntime" else engine
 
 
 def parse(argv: Sequence[str]) -> JobOptions:
@@ -290,6 +314,11 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"the models: a name, folder or URI {_DEFAULT_IS}",
     )
+    add(
+        "--engine", choices=ENGINES, default=read.engine,
+        help="what runs the models; readings differ a little. auto: openvino where it is installed and the "
+        f"CPU multiplies bfloat16, but on a cluster onnxruntime {_DEFAULT_IS}",
+    )  # fmt: skip
     add(
         "--direction", choices=("all", "sample", "off"), default=read.direction,
         help="which lines are asked whether they are upside down: all; a sample of each page's, and the rest "

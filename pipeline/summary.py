@@ -17,6 +17,7 @@ _PACKAGES = (
     "ppocr-beam",
     "apache-beam",
     "onnxruntime",
+    "openvino",
     "opencv-python-headless",
     "numpy",
     "pyarrow",
@@ -33,6 +34,7 @@ class Summary:
         output: where the rows are.
         bundle: name of the bundle.
         bundle_id: its id.
+        engine: what ran the models in this run, such as `onnxruntime f32`.
         waves: waves done in this run.
         waves_before: waves that earlier runs had done.
         files: files read in this run.
@@ -53,6 +55,7 @@ class Summary:
     output: str
     bundle: str
     bundle_id: str
+    engine: str
     waves: int
     waves_before: int
     files: int
@@ -79,7 +82,7 @@ class Summary:
             work = (
                 f"Read {counted(self.pages, 'page')} with {counted(self.lines, 'line')} "
                 f"from {counted(self.files, 'file')} in {duration(self.seconds)} "
-                f"({self.images_per_second:.2f} pages/s)."
+                f"({self.images_per_second:.2f} pages/s; bundle {self.bundle}, {self.engine})."
             )
         lines = [work]
         if errors:
@@ -103,6 +106,7 @@ def counted(number: int, noun: str) -> str:
 def summarize(
     run_id: str,
     output: str,
+    engine: str,
     done: Iterable[Marker],
     before: Iterable[Marker],
     seconds: float,
@@ -114,6 +118,7 @@ def summarize(
     Args:
         run_id: its name.
         output: where the rows are.
+        engine: what ran the models.
         done: markers of the waves that it did.
         before: markers of the waves that earlier runs did.
         seconds: that it took.
@@ -134,6 +139,7 @@ def summarize(
         output=output,
         bundle=any_marker.bundle,
         bundle_id=any_marker.bundle_id,
+        engine=engine,
         waves=len(done),
         waves_before=len(before),
         files=sum(marker.files for marker in done),

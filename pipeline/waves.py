@@ -58,6 +58,7 @@ class Marker:
         bundle_id: its id.
         options: those that change rows, see `pipeline.options.result_options`.
         run_id: the run that did it.
+        engine: what ran the models, see `pipeline.options.engine_title`.
         changed: etags that files had when they were read, where those are not the listed ones.
     """
 
@@ -72,6 +73,7 @@ class Marker:
     bundle_id: str
     options: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    engine: str = ""
     changed: dict[str, str] = field(default_factory=dict)
 
     @classmethod

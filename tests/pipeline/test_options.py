@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 
 from models.decoding import Limits
+from models.engine import Engine
 from models.reader import ReadOptions
 from models.records import UsageError
 from pipeline import options
-from pipeline.options import LOCAL_WAVE, JobOptions, cores, parse, result_options
+from pipeline.options import (
+    LOCAL_WAVE,
+    JobOptions,
+    cores,
+    engine_title,
+    parse,
+    result_options,
+    with_engine,
+)
 
 NEEDED = ["--input", "a", "--output", "out"]
 
@@ -53,6 +62,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--recognition_batch 32", {"recognition_batch": 32}),
         ("--pdf_dpi 300", {"pdf_dpi": 300}),
         ("--max_pixels 1000", {"max_pixels": 1000}),
+        ("--engine openvino", {"engine": "openvino"}),
         ("--direction off", {"direction": "off"}),
         ("--min_confidence 0.625", {"min_confidence": 0.625}),
         ("--review_threshold 0.9", {"review_threshold": 0.9}),
@@ -136,7 +146,36 @@ def test_waves_are_bounded_here_and_whole_on_a_cluster(
 def test_options_that_change_rows_are_all_of_the_reader() -> None:
     found = result_options(ReadOptions())
     fields = {field.name for record in (ReadOptions, Limits) for field in dataclasses.fields(record)}
-    assert set(found) == fields - {"limits"}
+    assert set(found) == fields - {"limits", "engine"}  # the engine is recorded beside them, and may change
+
+
+@pytest.mark.parametrize(
+    ("asked", "runner", "here", "title"),
+    [
+        ("auto", None, "openvino", "openvino bf16"),
+        ("auto", None, "onnxruntime", "onnxruntime f32"),
+        ("auto", "FlinkRunner", "openvino", "onnxruntime f32"),
+        ("openvino", "FlinkRunner", "onnxruntime", "openvino"),
+    ],
+)
+def test_one_engine_is_chosen_for_all_workers(
+    asked: Engine, runner: str | None, here: Engine, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "choose", lambda engine: here)
+    monkeypatch.setattr(options, "precision", lambda engine: "bf16" if engine == "openvino" else "f32")
+    job = with_engine(JobOptions(("a",), "out", read=ReadOptions(engine=asked), runner=runner))
+    assert job.read.engine == title.split()[0]
+    assert engine_title(job) == title
+
+
+def test_openvino_that_is_not_here_is_wrong_usage_unless_a_cluster_shall_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.engine.importlib.util.find_spec", lambda name: None)
+    job = JobOptions(("a",), "out", read=ReadOptions(engine="openvino"))
+    with pytest.raises(UsageError, match=r"--engine openvino needs an extra"):
+        with_engine(job)
+    assert with_engine(dataclasses.replace(job, runner="FlinkRunner")).read.engine == "openvino"
 
 
 @pytest.mark.parametrize(
@@ -186,4 +225,4 @@ def test_verbose_shows_what_beam_logs() -> None:
 def test_help_imports_no_engine() -> None:
     code = "import sys, pipeline.options; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"cv2", "PIL", "pyarrow", "onnxruntime", "apache_beam"} & set(modules.split())
+    assert not {"cv2", "PIL", "pyarrow", "onnxruntime", "openvino", "apache_beam"} & set(modules.split())

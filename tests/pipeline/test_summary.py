@@ -16,7 +16,7 @@ TWO = replace(ONE, wave=1, files=10, pages=7, lines=30, errors={"not_found": 1, 
 
 
 def summary(done: list[Marker], before: list[Marker]) -> Summary:
-    return summarize("run-2", "out", done, before, 8.0, [204800, 102400], {})
+    return summarize("run-2", "out", "onnxruntime f32", done, before, 8.0, [204800, 102400], {})
 
 
 def test_adds_up_what_the_run_did() -> None:
@@ -37,7 +37,7 @@ def test_error_rate_is_that_of_the_whole_output_however_many_runs_it_took() -> N
 
 def test_text_for_a_person() -> None:
     assert str(summary([ONE, TWO], [])).splitlines() == [
-        "Read 16 pages with 80 lines from 20 files in 8 s (2.50 pages/s).",
+        "Read 16 pages with 80 lines from 20 files in 8 s (2.50 pages/s; bundle tiny, onnxruntime f32).",
         "4 errors: 2 not_found, 2 truncated. See out/errors",
         "Rows: out/pages/*.parquet",
     ]
