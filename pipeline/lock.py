@@ -162,6 +162,13 @@ class Lock:
             return None
 
 
+def owners(output: str) -> list[Owner]:
+    """Who has taken locks of an output and not given them back: runs that go on, or that were killed."""
+    lock = Lock(output)
+    found = (lock._owner(uri) for uri in [lock._uri, *lock._others()])
+    return [owner for owner in found if owner]
+
+
 def lives(owner: Owner, again: Callable[[], Owner | None]) -> bool:
     """Whether the run that wrote a lock still lives.
 

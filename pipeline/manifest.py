@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -83,6 +84,19 @@ def waves_of(output: str) -> list[int]:
     names = (source.uri for source in storage.list_files(storage.join(output, "_manifest")))
     matches = (re.search(r"(?:^|/)(\d+)\.parquet$", name) for name in names)
     return sorted(int(match[1]) for match in matches if match)
+
+
+def files_of(output: str) -> dict[int, int]:
+    """The number of files of each wave that is listed."""
+
+    def files(wave: int) -> int:
+        with storage.open_file(wave_uri(output, wave)) as file:
+            count: int = pq.ParquetFile(file).metadata.num_rows
+        return count
+
+    numbers = waves_of(output)
+    with ThreadPoolExecutor(16) as pool:
+        return dict(zip(numbers, pool.map(files, numbers), strict=True))
 
 
 def read_groups(uri: str) -> Iterator[list[Source]]:

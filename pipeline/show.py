@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         show(Path(arguments[0]))
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UsageError as error:
         print(f"pipeline.show: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,17 @@ def test_shows_the_first_page_with_text(
     assert "another" not in printed
     assert "Rows" not in printed  # the job has said so
     assert image in printed
+
+
+def test_nobody_who_reads_on_is_no_error(tmp_path: Path, image: str) -> None:
+    write(tmp_path, row(image, ["Total 12.50"]))
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown = subprocess.run(
+        [sys.executable, "-m", "pipeline.show", str(tmp_path)], stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert (shown.returncode, shown.stderr) == (0, b"")
 
 
 def test_picture_shows_page_and_text_side_by_side(tmp_path: Path, image: str) -> None:

@@ -1,0 +1,71 @@
+"""`python -m pipeline.report OUT`: how far a job is, from its output alone, wherever that and the job are.
+
+It reads the list of files, the markers of the waves that are done, and the locks; no rows.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from models.records import InputError, UsageError
+from pipeline import waves
+from pipeline.lock import owners
+from pipeline.manifest import files_of
+from pipeline.progress import duration
+from pipeline.summary import counted
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints how far the job is that writes the output named; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) != 1:
+        print("usage: python -m pipeline.report OUT", file=sys.stderr)
+        return 2
+    try:
+        print(report(arguments[0]))
+    except (UsageError, InputError) as error:
+        print(f"pipeline.report: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def report(output: str) -> str:
+    """A few lines: waves and files done, rows, rate, who is writing.
+
+    Raises:
+        UsageError: no job has written there.
+        InputError: the output cannot be read.
+    """
+    done, listed = waves.markers(output), files_of(output)
+    if not listed:
+        raise UsageError(f"{output} has no list of files; is it what a job was given as --output?")
+    markers = list(done.values())
+    files, read = sum(listed.values()), sum(marker.files for marker in markers)
+    pages, lines = (sum(getattr(marker, name) for marker in markers) for name in ("pages", "lines"))
+    errors = sum((Counter(marker.errors) for marker in markers), Counter())
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(errors.items()))
+    told = [
+        f"Waves: {len(done):,} of {len(listed):,} done, {read:,} of {counted(files, 'file')}.",
+        f"Rows: {counted(pages, 'page')} with {counted(lines, 'line')}, {counted(errors.total(), 'error')}"
+        + (f": {kinds}." if kinds else "."),
+    ]
+    seconds = sum(marker.seconds for marker in markers)
+    if seconds and read:
+        left = "" if read >= files else f"; at this rate, {duration((files - read) * seconds / read)} left"
+        told.append(
+            f"Rate: {(pages + errors.total()) / seconds:.2f} pages/s in the waves that are done{left}."
+        )
+    writers = owners(output)
+    for owner in writers:
+        age = duration(max(0.0, time.time() - owner.time))
+        told.append(f"Process {owner.pid} on {owner.host} writes it; its last sign of life was {age} ago.")
+    if read < files and not writers:
+        told.append("Nobody writes it now: the same command again resumes.")
+    return "\n".join(told)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
