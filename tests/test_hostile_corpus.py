@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import pytest
 from models.records import Failure, Page
 from tests import corpus
 from tests.builders import tiny_bundle
+from tests.fake_cloud import running
 from transforms.read import ReadPages
 from transforms.sources import list_sources
-from transforms.storage import local
+from transforms.storage import gcs, local, records
 
 CASES = corpus.items()
 MEGABYTE = 1 << 20 if sys.platform == "darwin" else 1 << 10
@@ -49,7 +51,7 @@ def outcomes(folder: Path) -> Outcomes:
     return found
 
 
-def read_folder(folder: Path) -> Outcomes:
+def read_folder(folder: Path | str) -> Outcomes:
     work = ReadPages()._work
     work.setup()
     work.start_bundle()
@@ -109,6 +111,40 @@ def test_memory_stays_bounded(outcomes: Outcomes) -> None:
     (grown,) = outcomes["peak"]
     assert isinstance(grown, Page)
     assert grown.width < 600
+
+
+@pytest.mark.slow
+def test_a_bucket_that_fails_now_and_then_gives_what_the_disk_gives(
+    folder: Path, outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_FIRST_WAIT_S", 0.01)
+    dice = random.Random(0)
+
+    def chance(method: str, path: str) -> int | str | None:
+        whole = ".jpg?" in path  # no archive, which is read in parts, and parts have no checksums
+        faults = [503, 429, "reset", "cut", "short", *(["swapped"] if whole else [])]
+        return dice.choice(faults) if dice.random() < 0.1 else None
+
+    with running() as cloud:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud.url)
+        gcs._client.cache_clear()
+        for item in CASES:
+            if item.name.encode("utf-8", "ignore").decode() == item.name:  # as names in buckets are
+                cloud.files[f"in/{item.name}"] = item.data
+        cloud.listed, cloud.chance = 1000, chance
+        found = read_folder("gs://bucket/in")
+        assert cloud.injected > 20
+    gcs._client.cache_clear()
+    assert len(found) > 100
+    for name, there in found.items():
+        here = outcomes[name]
+        assert [told(outcome) for outcome in there] == [told(outcome) for outcome in here], name
+
+
+def told(outcome: Page | Failure) -> tuple[object, ...]:
+    if isinstance(outcome, Page):
+        return outcome.index, outcome.width, outcome.height
+    return outcome.page, outcome.stage, outcome.kind
 
 
 def test_the_job_has_a_row_for_every_page_and_error(folder: Path, outcomes: Outcomes, tmp_path: Path) -> None:
