@@ -30,13 +30,17 @@ Engines = dict[str, tuple[float, Callable[[Setting], Result]]]
 def main() -> None:
     """Installs the peers, runs the rounds, and prints and writes what came of them."""
     args = _parser().parse_args()
-    engines = _engines(args.bundles, args.peers)
+    job = install_job()
+    if job is None:
+        sys.exit("benchmarks: this project cannot be installed")
+    engines = _engines(job, args.bundles, args.peers)
     originals = find_images(args.images)[: args.limit]
     if not originals:
         sys.exit(f"benchmarks: no JPEG or PNG file that can be read in {args.images}")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         setting = Setting(_copies(originals, Path(scratch)), Path(scratch), args.cores)
-        results, bare = _measure(engines, args.bundles[0], setting, args.rounds)
+        limit = functools.partial(run_bare, args.bundles[0], job)
+        results, bare = _measure(engines, limit, setting, args.rounds)
     labels = _labels(args.labels, args.images, [path.name for path in originals])
     ours = next(iter(results.values()))
     rows = [
@@ -53,7 +57,7 @@ def main() -> None:
 
 
 def _measure(
-    engines: Engines, bundle: str, setting: Setting, rounds: int
+    engines: Engines, limit: Callable[[Setting], float], setting: Setting, rounds: int
 ) -> tuple[dict[str, list[Result]], list[float]]:
     """Each engine's results, and the rates of the inference alone, round by round."""
     results: dict[str, list[Result]] = {title: [] for title in engines}
@@ -62,7 +66,7 @@ def _measure(
         for title, (_, run) in engines.items():
             results[title].append(run(setting))
             _progress(number, rounds, title, results[title][-1].rate)
-        bare.append(run_bare(bundle, setting))
+        bare.append(limit(setting))
         _progress(number, rounds, "the inference engine alone", bare[-1])
     return results, bare
 
@@ -93,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _engines(bundles: list[str], peers: list[str]) -> Engines:
-    job = install_job()
-    if job is None:
-        sys.exit("benchmarks: this project cannot be installed")
+def _engines(job: Path, bundles: list[str], peers: list[str]) -> Engines:
     engines: Engines = {}
     for bundle in bundles:
         size = megabytes(load_bundle(bundle))

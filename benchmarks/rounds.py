@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +118,12 @@ def read_rows(output: Path) -> Iterator[tuple[str, list[Text]]]:
             yield Path(row["uri"]).name, lines
 
 
-def run_bare(bundle: str, setting: Setting) -> float:
+def run_bare(bundle: str, python: Path, setting: Setting) -> float:
     """Images a second of the inference engine alone, as many processes as cores."""
     processes = []
     for i in range(setting.cores):
         listing = setting.listing(f"bare-{i}", setting.images[i :: setting.cores])
-        command = [sys.executable, "-m", "benchmarks.bare", bundle, str(listing)]
+        command = [str(python), "-m", "benchmarks.bare", bundle, str(listing)]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
