@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "finetune": "tune a bundle to your own labelled images",
     "prune": "make a trained network smaller by FPGM, and fine-tune it",
     "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",
+    "ablate": "run a table of the PP-OCR paper again, its figures beside yours",
     "evaluate": "score a bundle or any engine's predictions",
     "export": "turn a checkpoint into an ONNX file",
     "bundle": "put three models into a bundle and verify it",

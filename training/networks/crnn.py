@@ -9,6 +9,8 @@ Letters in the shapes: N batch, C channels, H height (32), W width, T = W / 4 co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from training.networks.line_net import ColumnMixer
@@ -76,6 +78,7 @@ def crnn(
     scale: float = 0.5,
     hidden: int = 48,
     neck: str = "lstm",
+    second_stride: Sequence[int] = (1, 1),
 ) -> Crnn:
     """Builds a CRNN; the defaults are the paper's.
 
@@ -86,13 +89,15 @@ def crnn(
         scale: of MobileNetV3's channels.
         hidden: units of the LSTM each way.
         neck: `lstm` or `conv`.
+        second_stride: (down, across) of the second downsampling; the paper changed it from (2, 1) (table 12).
 
     Raises:
         ValueError: no such backbone or neck.
     """
     if backbone == "mobilenet_v3":
-        net: nn.Module = MobileNetV3("small", scale, channels, strides=LINE_STRIDES)
-        pool: nn.Module = nn.MaxPool2d(2, 2)
+        down, across = second_stride
+        net: nn.Module = MobileNetV3("small", scale, channels, strides=((down, across), *LINE_STRIDES[1:]))
+        pool: nn.Module = nn.MaxPool2d((2 // down, 2))  # of two rows, or the only one
     elif backbone == "resnet34_vd":
         net, pool = resnet34_vd(channels), nn.Identity()  # its stem pools already
     else:

@@ -159,9 +159,9 @@ class DBNet(nn.Module):
         nn.init.constant_(last.bias, math.log(0.3 / 0.7))  # type: ignore[arg-type]
 
 
-def mobilenet_v3(channels: int = 3, scale: float = 0.5, se: bool = False) -> nn.Module:
+def mobilenet_v3(channels: int = 3, scale: float = 0.5, se: bool = False, size: str = "large") -> nn.Module:
     """The paper's backbone: MobileNetV3-large x0.5, squeeze-and-excitation removed."""
-    return MobileNetV3("large", scale, channels, se)
+    return MobileNetV3(size, scale, channels, se)
 
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from training.networks.line_net import line_stages
 from training.networks.mobilenet_v3 import MobileNetV3
+from training.networks.shufflenet_v2 import ShuffleNetV2
 
 
 class DirectionNet(nn.Module):
@@ -55,6 +56,18 @@ class MobileDirection(DirectionNet):
         return average
 
 
+class ShuffleDirection(DirectionNet):
+    """The average of ShuffleNetV2's last map, for table 7."""
+
+    def __init__(self, channels: int = 3, scale: float = 0.5, dropout: float = 0.1) -> None:
+        super().__init__(ShuffleNetV2.width, dropout)
+        self.backbone = ShuffleNetV2(scale, channels)
+
+    def features(self, image: Tensor) -> Tensor:
+        average: Tensor = self.backbone(image).mean((2, 3))
+        return average
+
+
 class LineDirection(DirectionNet):
     """A recogniser's first stages; one kernel reads their rows, average and peak of the columns decide.
 
@@ -85,6 +98,7 @@ class LineDirection(DirectionNet):
 BACKBONES: dict[str, Callable[..., DirectionNet]] = {
     "mobilenet_v3": MobileDirection,
     "line_net": LineDirection,
+    "shufflenet_v2": ShuffleDirection,
 }
 
 
@@ -92,7 +106,7 @@ def direction(backbone: str = "mobilenet_v3", **options: Any) -> DirectionNet:
     """Builds a direction classifier; the default is the paper's.
 
     Args:
-        backbone: `mobilenet_v3` or `line_net`.
+        backbone: `mobilenet_v3`, `line_net` or `shufflenet_v2`.
         options: its own, `channels` first of all.
 
     Raises:

@@ -50,3 +50,9 @@ def test_line_net_is_small_enough_for_the_bundle() -> None:
 def test_what_does_not_exist_is_named(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_network(name, options)
+
+
+@pytest.mark.parametrize("second_stride", [(1, 1), (2, 1)])
+def test_the_columns_do_not_depend_on_the_second_stride(second_stride: tuple[int, int]) -> None:
+    network = build_network("crnn", {"classes": 7, "second_stride": second_stride}).eval()
+    assert network(torch.zeros(1, 3, 32, 64)).shape == (1, 16, 7)
