@@ -119,10 +119,9 @@ class Round:
                 raise Problem(f"not done after {RUNS} runs: {statuses}")
         return statuses
 
-    def moment(self, least: float = 0.0) -> float:
-        """A random moment in an undisturbed run, from a share of it on; waits for it."""
-        seconds = self.arena.undisturbed[self.remote]
-        moment = self.chance.uniform(least * seconds, seconds)
+    def moment(self, share: float = 1.0) -> float:
+        """A random moment in the first part of an undisturbed run; waits for it."""
+        moment = self.chance.uniform(0, share * self.arena.undisturbed[self.remote])
         time.sleep(moment)
         return moment
 
@@ -171,16 +170,22 @@ class Arena:
 def worker_killed(now: Round) -> None:
     """A worker gets `kill -9`."""
     job = now.start()
-    moment = now.moment(0.4)
-    workers = [pid for pid in family(job.pid)[1:] if pid not in children(job.pid)]
-    if not workers:
-        now.story.append("no worker was there")
+    while not workers_of(job) and job.poll() is None:
+        time.sleep(0.1)
+    moment = now.moment(0.5)
+    if not (workers := workers_of(job)):
+        now.story.append("no worker was there any more")
     else:
         os.kill(now.chance.choice(workers), signal.SIGKILL)
-        now.story.append(f"killed after {moment:.1f} s")
+        now.story.append(f"killed {moment:.1f} s after the workers came")
     if (status := wait(job)) != DONE:
         now.story.append(f"exit status {status}")
         now.finish()
+
+
+def workers_of(job: subprocess.Popen[bytes]) -> list[int]:
+    """The worker processes of a run: children of its children."""
+    return [pid for pid in family(job.pid)[1:] if pid not in children(job.pid)]
 
 
 def driver_killed(now: Round) -> None:

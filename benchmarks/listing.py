@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--wave_size", type=int, default=LOCAL_WAVE)
     args = parser.parse_args()
 
-    def listed(uri: str) -> Iterator[Source]:
+    def listed(uri: str, begin: str = "") -> Iterator[Source]:
         for number in range(args.files):
             folder, etag = number // FOLDER_FILES, f"{number * 0x9E3779B97F4A7C15 % 2**128:032x}"
             yield Source(f"{uri}2025/{folder:05}/scan-{number:09}.jpg", etag, 100_000 + number % 65_537)

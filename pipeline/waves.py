@@ -211,8 +211,8 @@ def _versions(uri: str) -> set[tuple[str, str | None]]:
 
 def clean(output: str, name: str) -> None:
     """Removes what a wave without a marker, or a part of one, may have left."""
-    for source in list(storage.list_files(storage.join(output, "_manifest"))):
-        if re.search(rf"(?:^|/){name}[^/]*\.part$", source.uri):
+    for source in list(storage.list_files(storage.join(output, "_manifest", ""), name)):
+        if source.uri.endswith(".part"):
             storage.delete(source.uri)
     for kind in KINDS:
         for uri in _files(output, name, kind):
@@ -236,9 +236,9 @@ def sweep(output: str) -> None:
 
 def _files(output: str, name: str, kind: str) -> list[str]:
     """Data files of a kind, temporary ones included."""
-    pattern = re.compile(rf"(?:^|/){kind}/(?:{TEMPORARY})?{name}-[^/]*(/.*)?$")
-    listed = storage.list_files(storage.join(output, kind))
-    return [source.uri for source in listed if pattern.search(source.uri)]
+    begins = (f"{name}-", f"{TEMPORARY}{name}-")  # not all that there is: there may be thousands of waves
+    folder = storage.join(output, kind, "")
+    return [source.uri for begin in begins for source in storage.list_files(folder, begin)]
 
 
 def refuse_mixing(

@@ -203,6 +203,21 @@ class TestListing:
             assert storage.stat(source.uri) == source
 
     @pytest.mark.parametrize("root", ["local", "gs", "s3", "az"], indirect=True)
+    def test_names_that_begin_so_and_no_others(
+        self, root: str, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(object_store, "_LISTED", 2)  # as many as the server tells at once
+        names = [f"x/w-{number:02}-{part}" for number in range(30) for part in ("a", "b/c")]
+        for name in [*names, "x/w-07", "y/w-07-a", "x/y/w-07-a"]:
+            put(root, name, b"x", cloud)
+        cloud.requests.clear()
+        listed = [source.uri for source in storage.list_files(f"{root}/x/", "w-07-")]
+        assert listed == [f"{root}/x/w-07-a", f"{root}/x/w-07-b/c"]
+        # Azure tells all from the beginning, and obstore leaves it out.
+        assert len(cloud.requests) < (40 if root.startswith("az") else 6)
+        assert list(storage.list_files(f"{root}/x/", "w-3")) == []
+
+    @pytest.mark.parametrize("root", ["local", "gs", "s3", "az"], indirect=True)
     def test_no_such_folder_is_empty(self, root: str, cloud: FakeCloud) -> None:
         put(root, "x/a.jpg", b"x", cloud)
         assert list(storage.list_files(f"{root}/none/")) == []

@@ -117,16 +117,20 @@ def exists(uri: str) -> bool:
     return True
 
 
-def list_files(uri: str) -> Iterator[Source]:
-    """Yields all files under a folder or prefix, at any depth, as a stream; none where there is no folder.
+def list_files(uri: str, begin: str = "") -> Iterator[Source]:
+    """Yields all files under a folder, at any depth, as a stream; none where there is no folder.
 
     Local folders come sorted by name (in runs of 100,000 entries), object stores in their own order, which is
     the names' order too. A sub-folder that cannot be listed is yielded itself, so that reading it says why.
 
+    Args:
+        uri: the folder, its name ending in `/` where there may be others that begin like it.
+        begin: only what lies in files and folders right below whose names begin so; others are not looked at.
+
     Raises:
         InputError: when the folder itself cannot be listed.
     """
-    files: Iterator[Source] = _backend(uri).list_files(uri)
+    files: Iterator[Source] = _backend(uri).list_files(uri, begin)
     return files
 
 

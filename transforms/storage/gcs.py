@@ -66,10 +66,10 @@ def stat(uri: str) -> Source:
     return _call(uri, attempt)
 
 
-def list_files(uri: str) -> Iterator[Source]:
+def list_files(uri: str, begin: str) -> Iterator[Source]:
     """Yields the files below a prefix; see `transforms.storage.list_files`."""
     bucket, prefix = _split(uri)
-    pages = _client().list_blobs(bucket, prefix=prefix, fields="items(name,etag,size),nextPageToken")
+    pages = _client().list_blobs(bucket, prefix=prefix + begin, fields="items(name,etag,size),nextPageToken")
     blobs = iter(pages)
     while True:
         try:

@@ -95,7 +95,7 @@ def stat(uri: str) -> Source:
     return _call(uri, attempt)
 
 
-def list_files(uri: str) -> Iterator[Source]:
+def list_files(uri: str, begin: str) -> Iterator[Source]:
     """Raises, since HTTP has no folders."""
     raise InputError(
         "unsupported", f"{redacted(uri)}: a web server's files cannot be listed; name each of them"

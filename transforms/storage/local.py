@@ -69,9 +69,9 @@ def stat(uri: str) -> Source:
     return Source(uri, _etag(info), info.st_size)
 
 
-def list_files(uri: str) -> Iterator[Source]:
+def list_files(uri: str, begin: str) -> Iterator[Source]:
     """Yields the files below a folder; see `transforms.storage.list_files`."""
-    return _walk(os.path.normpath(path_of(uri)), ())
+    return _walk(os.path.normpath(path_of(uri)), (), begin)
 
 
 def write_atomic(uri: str, data: bytes) -> None:
@@ -105,7 +105,7 @@ def delete(uri: str) -> None:
         raise _input_error(uri, error) from error
 
 
-def _walk(folder: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[Source]:
+def _walk(folder: str, ancestors: tuple[tuple[int, int], ...], begin: str = "") -> Iterator[Source]:
     """Yields the files below; a link that leads back to a folder it lies in is not followed."""
     try:
         info = os.stat(folder)
@@ -120,7 +120,8 @@ def _walk(folder: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[Sourc
         yield Source(uri_of(folder))
         return
     with entries:
-        while run := sorted(islice(entries, _SORTED_RUN), key=lambda entry: entry.name):
+        wanted = (entry for entry in entries if entry.name.startswith(begin)) if begin else entries
+        while run := sorted(islice(wanted, _SORTED_RUN), key=lambda entry: entry.name):
             for entry in run:
                 if _is_folder(entry):
                     yield from _walk(entry.path, (*ancestors, (info.st_dev, info.st_ino)))

@@ -65,11 +65,12 @@ def stat(uri: str) -> Source:
     return _call(uri, attempt)
 
 
-def list_files(uri: str) -> Iterator[Source]:
+def list_files(uri: str, begin: str) -> Iterator[Source]:
     """Yields the files below a prefix, a folder's name ending in `/`; see `transforms.storage.list_files`."""
     root, prefix = _split(uri)
     chunks: Iterator[Any] | None = None
-    last = ""
+    wanted = prefix + begin if begin else ""
+    last = wanted  # obstore's prefixes are whole names of folders: so listing starts there, and ends past it
 
     def attempt(left: float) -> Any:
         nonlocal chunks
@@ -86,6 +87,8 @@ def list_files(uri: str) -> Iterator[Source]:
         # Azure may begin with the offset itself.
         fresh = [meta for meta in chunk if meta["path"] > last]
         for meta in fresh:
+            if not meta["path"].startswith(wanted):
+                return
             yield Source(f"{root}/{meta['path']}", bare(meta.get("e_tag")), meta["size"])
         last = max(last, chunk[-1]["path"])
 
