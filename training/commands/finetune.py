@@ -61,6 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     training.add_argument(
+        "--blend",
+        type=float,
+        default=0.7,
+        metavar="SHARE",
+        help="how far the weights go from the bundle's to the tuned ones: less learns and forgets less. The "
+        "same command and --work, with another --output, trains no further (default: %(default)s)",
+    )
+    training.add_argument(
         "--held_out",
         type=float,
         default=0.2,
@@ -109,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     from training.finetuning.run import finetune
     from training.finetuning.wish import Wish
 
-    for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9)):
+    for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9), ("blend", 0.01, 1.0)):
         if not low <= getattr(args, name) <= high:
             raise UsageError(f"--{name} is {getattr(args, name)}, must be from {low:g} to {high:g}")
     work = args.work or args.output.with_name(f"{args.output.name}.work")
@@ -122,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         trained_on=args.trained_on,
         regularization=args.regularization,
+        blend=args.blend,
         held_out=args.held_out,
         charset=args.charset,
         freeze=tuple(args.freeze),

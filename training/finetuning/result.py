@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from models.bundle import MODELS, About, Bundle, load_bundle
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
@@ -35,7 +38,7 @@ def conclude(
         UsageError: a tuned model is no better on the held-out part.
     """
     models = {name: bundle.model_path(getattr(bundle.manifest, name)) for name in MODELS}
-    models |= {name: exported(best) for name, best in tuned.items()}
+    models |= {name: exported(best, wish.blend) for name, best in tuned.items()}
     kept = {name: getattr(bundle.manifest, name) for name in MODELS if name not in tuned}
     settings = {
         f"{model}.{key}": value
@@ -67,19 +70,38 @@ def conclude(
     return made
 
 
-def exported(checkpoint: Path) -> Path:
+def exported(checkpoint: Path, blend: float = 1.0) -> Path:
     """Exports a checkpoint beside it: with int8 weights, or as float32 where those would change too much.
+
+    Args:
+        checkpoint: of the tuned network, with `start.safetensors` beside it.
+        blend: see `blended`.
 
     Raises:
         UsageError: the export says something else than the checkpoint.
     """
-    both = export(load_trained(checkpoint))
+    trained = load_trained(checkpoint)
+    if blend < 1:
+        start = load_checkpoint(checkpoint.with_name("start.safetensors")).group("net")
+        trained.network.load_state_dict(blended(start, trained.network.state_dict(), blend))
+    both = export(trained)
     weights = "int8" if both.checked["int8"].agreement >= AGREEMENT else "float32"
     if weights == "float32":
         log.warning("int8 weights would change what the %s model decides: stored as float32", both.model)
     path = checkpoint.with_name(f"{both.model}.onnx")
     write_model(accepted(both, weights), path)
     return path
+
+
+def blended(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights on the straight way from the old ones to the tuned ones (Wortsman et al. 2022, WiSE-FT).
+
+    On that way a network forgets more slowly than it learns: some way back costs little on their images.
+    """
+    return {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in tuned.items()
+    }
 
 
 DECISIVE = {"recognition": "lines, 1-NED", "detection": "detection H-mean", "direction": "direction"}
@@ -125,6 +147,7 @@ def _facts(wish: Wish, sets: Sets, tuned: Mapping[str, Path], added: Counter[str
         "images learnt from": len(sets.yours),
         "images held out": len(sets.held_out),
         "regularization": wish.regularization,
+        "blend": wish.blend,
         "best step": ", ".join(f"{model} {step} of {taken[model]}" for model, step in steps.items()),
         "characters added": " ".join(f"{char} ({count} lines)" for char, count in added.items()) or "none",
     }
