@@ -44,6 +44,25 @@ OPERATORS = {
 """The operators that they become."""
 
 
+EARLIER: dict[str, tuple[Choice, ...]] = {
+    "recognition": (Choice("line_net", {"blocks": [0, 1, 1, 2], "mixers": 4}),),
+    "detection": (
+        Choice(
+            "db",
+            {
+                "backbone": "slim",
+                "stem": 16,
+                "widths": [24, 48, 80, 112],
+                "depths": [1, 2, 2, 1],
+                "inner": 48,
+                "head": "shuffle",
+            },
+        ),
+    ),
+}
+"""Networks of the second `latin`, whose files do not name theirs, as its configurations were then."""
+
+
 class RecoverError(UsageError):
     """A model whose weights cannot go back into a network: says why."""
 
@@ -122,6 +141,8 @@ def candidates(file: onnx.ModelProto, spec: Spec) -> Iterator[Choice]:
         stated_options = {key: value for key, value in network["options"].items() if key != "quantized"}
         yield Choice(network["name"], {**stated_options, **options})  # a file holds plain layers
         return
+    for earlier in EARLIER.get(model_name(spec), ()):
+        yield Choice(earlier.name, {**earlier.options, **options})
     for path in sorted(CONFIGS.glob(f"{model_name(spec)}*.yaml")):
         tree = read_yaml(path)["network"]
         yield Choice(tree["name"], {**tree.get("options", {}), **options})
