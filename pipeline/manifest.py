@@ -49,9 +49,9 @@ def extend(
         shard: I and N: add and return only waves whose numbers modulo N are I, of files whose digests modulo
             N are. So N runs that extend a manifest at the same time write none of each other's waves, even
             where they see different files.
-        done: the waves that are done, each with the etags that files had when they were read, where those
-            are not the listed ones. Files of other waves will be read as they are then: a new version of one
-            is nothing new. None: all waves are done, and as listed.
+        done: the waves that are done, each with the etags that files had when they were read, by redacted
+            URI, where those are not the listed ones. Files of other waves will be read as they are then: a
+            new version of one is nothing new. None: all waves are done, and as listed.
 
     Returns:
         The number of files of each wave, old and new.
@@ -68,8 +68,8 @@ def extend(
             seen.add(_keys(group))
             if pending:
                 seen.add(_keys(_any_version(group)))
-    for changed in (done or {}).values():
-        seen.add(_keys(Source(uri, etag) for uri, etag in changed.items()))
+            elif changed := (done or {}).get(wave):
+                seen.add(_keys(_as_read(group, changed)))
     waves = {wave: size for wave, size in waves.items() if wave % step == first}
     fresh = _fresh(iter(sources), seen, first, step, any_pending)
     while (source := next(fresh, None)) is not None:
@@ -141,6 +141,13 @@ def _fresh(
 def _any_version(sources: Iterable[Source]) -> Iterator[Source]:
     """What stands, among keys, for a file whatever its version is."""
     return (replace(source, etag=_ANY) for source in sources)
+
+
+def _as_read(sources: Iterable[Source], changed: Mapping[str, str]) -> Iterator[Source]:
+    """The versions that were read of those files that had changed."""
+    for source in sources:
+        if etag := changed.get(storage.redacted(source.uri)):
+            yield replace(source, etag=etag)
 
 
 def _keys(sources: Iterable[Source]) -> Keys:

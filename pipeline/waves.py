@@ -59,7 +59,8 @@ class Marker:
         options: those that change rows, see `pipeline.options.result_options`.
         run_id: the run that did it.
         engine: what ran the models, see `pipeline.options.engine_title`.
-        changed: etags that files had when they were read, where those are not the listed ones.
+        changed: etags that files had when they were read, by redacted URI, where those are not the listed
+            ones.
     """
 
     wave: int
@@ -153,7 +154,7 @@ def kinds(output: str, name: str) -> Counter[str]:
 
 
 def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]:
-    """The etags that a wave's rows have where those are not the listed ones.
+    """The etags that a wave's rows have, by redacted URI, where those are not the listed ones.
 
     Args:
         output: the job's output.
@@ -166,7 +167,7 @@ def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]
         for uri, etag in versions:
             source = listed.get(uri) or listed.get(uri.partition("#")[0])
             if source and source.etag and etag and source.etag != etag:
-                found[source.uri] = etag
+                found[storage.redacted(source.uri)] = etag
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,10 +68,10 @@ def test_credentials_are_in_no_row_no_log_and_no_record(
         host = cloud.url.removeprefix("http://")
         names = ("a.jpg", "broken.jpg", "none.jpg")
         urls = [f"http://me:{SECRET}@{host}/web/{name}?X-Amz-Signature={SECRET}" for name in names]
-        (tmp_path / "list.txt").write_text("\n".join(urls))
+        (tmp_path / "list.csv").write_text("\n".join(["uri,etag", *(f"{url},an-older-one" for url in urls)]))
         words = [
             "--input",
-            tmp_path / "list.txt",
+            tmp_path / "list.csv",
             "--output",
             tmp_path / "out",
             "--bundle",
@@ -84,6 +85,8 @@ def test_credentials_are_in_no_row_no_log_and_no_record(
     rows = [row for kind in ("pages", "errors") for row in pq.read_table(output / kind).to_pylist()]
     assert {row.get("kind") for row in rows} == {None, "not_an_image", "not_found"}
     assert SECRET not in said + str(rows)
+    marker = json.loads((output / "_waves" / "00000.json").read_text())
+    assert len(marker["changed"]) == 1  # a.jpg is not the version that the list has
     told = [path for path in output.rglob("*") if path.is_file() and path.parent.name != "_manifest"]
     assert len(told) >= 4
     assert not [path for path in told if SECRET.encode() in path.read_bytes()]

@@ -81,6 +81,14 @@ def test_versions_that_were_read_in_place_of_those_listed_are_nothing_new(tmp_pa
     }
 
 
+def test_versions_that_were_read_are_found_by_names_without_credentials(tmp_path: Path) -> None:
+    url = "https://me:word@host/a.png?sig=word"
+    manifest.extend(str(tmp_path), [Source(url, "listed")], 2)
+    read = {0: {"https://host/a.png?sig=…": "read"}}
+    assert manifest.extend(str(tmp_path), [Source(url, "read")], 2, done=read) == {0: 1}
+    assert manifest.extend(str(tmp_path), [Source(url, "newer")], 2, done=read) == {0: 1, 1: 1}
+
+
 def test_duplicates_are_listed_once(tmp_path: Path) -> None:
     assert manifest.extend(str(tmp_path), sources("a", "b", "a", "a"), 10) == {0: 2}
 
