@@ -177,6 +177,10 @@ def test_configuration_says_what_the_bundle_says(bundle: Bundle, pages: Path) ->
     assert [source.weight for source in alone.data.sources] == [1.0]
     detector = configure(replace(own, freeze=()), bundle, "detection", start(), sets).data
     assert (detector.warp.limit, detector.post.limit, detector.sources[1].weight) == (640, 640, 0.25)
+    grey = replace(bundle.manifest.detection, color="gray", mean=(0.5,), std=(0.25,))
+    grey_bundle = replace(bundle, manifest=replace(bundle.manifest, detection=grey))
+    pixels = configure(replace(own, freeze=()), grey_bundle, "detection", start(), sets).data.pixels
+    assert (pixels.color, pixels.mean, pixels.std) == ("gray", (0.5,), (0.25,))
     direction = configure(replace(own, freeze=()), bundle, "direction", start(), sets).data
     assert (direction.height, direction.color, direction.threshold) == (32, "gray", 0.9)
 

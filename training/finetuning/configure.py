@@ -82,7 +82,7 @@ def _detection_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> di
         "sources": [own, *([{"labels": sets.labels("made"), "weight": made}] if made else [])],
         "dev": dev,
         "warp": {"limit": spec.limit},
-        "pixels": {"mean": list(spec.mean), "std": list(spec.std)},
+        "pixels": {"color": spec.color, "mean": list(spec.mean), "std": list(spec.std)},
         "post": {key: getattr(spec, key) for key in ("limit", "threshold", "box_threshold", "unclip_ratio")},
     }
 

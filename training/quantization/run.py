@@ -19,7 +19,7 @@ from training.int8 import store_int8
 from training.parity import milliseconds
 from training.pruning.run import tuning_config
 from training.pruning.sensitivity import score
-from training.quantization.pact import calibrate, quantize
+from training.quantization.pact import calibrate, quantize, ranges
 from training.quantization.runtime import ModelSession, SessionNetwork
 from training.tasks.loop import LAST, build_task, train
 from training.tasks.system import Task
@@ -68,7 +68,7 @@ def pact_training(
         network = quantize(load_network(source))
         calibrate(network, [inputs(task.train[i]) for i in range(CALIBRATION_BATCHES)])
         save_quantized(checkpoint, network, config, folder / CALIBRATED)
-        say(f"ranges of {len(list(network.parameters()))} parameters set from {CALIBRATION_BATCHES} batches")
+        say(f"ranges of {len(ranges(network))} layers set from {CALIBRATION_BATCHES} batches")
     options = {**config.network.options, "quantized": True}
     tuned = dataclasses.replace(
         config,
