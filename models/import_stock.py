@@ -132,14 +132,17 @@ def _write(
     aside = output.with_name(f"{output.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for role, path in files.items():
-        shutil.copyfile(path, aside / getattr(manifest, role).file)
-    if characters is not None:
-        recognizer = aside / manifest.recognition.file
-        cut = keep_characters(recognizer, manifest.recognition, characters)
-        manifest = replace(manifest, recognition=cut)
-    write_bundle(manifest, aside)
-    aside.replace(output)
+    try:
+        for role, path in files.items():
+            shutil.copyfile(path, aside / getattr(manifest, role).file)
+        if characters is not None:
+            recognizer = aside / manifest.recognition.file
+            cut = keep_characters(recognizer, manifest.recognition, characters)
+            manifest = replace(manifest, recognition=cut)
+        write_bundle(manifest, aside)
+        aside.replace(output)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return load_bundle(output)
 
 

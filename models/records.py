@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
-"""uint8, (H, W, 3), channels blue, green, red (OpenCV's order)."""
+"""uint8: (H, W, 3), channels blue, green, red (OpenCV's order), or (H, W), grey, where that is enough."""
 
 Quad = npt.NDArray[np.float32]
 """float32, (4, 2), x and y in pixels of the upright page, clockwise from the text's top left corner."""
