@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -191,6 +192,7 @@ def _system(table: Table, row: Row, plan: Plan, seed: int, folder: Path, own: Pa
             model = store_int8(to_onnx(load_trained(own / name / LAST)))  # the job's kernels are float
         models[name] = own / f"{name}.onnx"
         write_model(model, models[name])
+    shutil.rmtree(own / "bundle", ignore_errors=True)  # of a call that was stopped while it read
     bundle = make_bundle(
         models, About("ablation"), own / "bundle", limits=Limits(max_bytes=10**9, least_words=0.0)
     )

@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from models.bundle import MODELS
 from models.records import UsageError
-
-MODELS = ("detection", "direction", "recognition")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
