@@ -224,6 +224,13 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     ):
         path = bundle.folder.parent / "recognition.safetensors"
         finetune(replace(own, starts=(path,), models=("direction",)))
+    (first, *_) = read_labels(pages).images
+    (pages / "more").mkdir()
+    again = replace(first, path=pages / "more" / first.path.name)
+    again.path.write_bytes(first.path.read_bytes())
+    write_labels([first, again], pages / "twice.txt")
+    with pytest.raises(UsageError, match="another image of the set has that name too"):
+        finetune(replace(own, labels=pages / "twice.txt"))
     own.output.mkdir()
     (own.output / "mine").touch()
     with pytest.raises(UsageError, match="exists already"):

@@ -18,6 +18,7 @@ from models.records import UsageError
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import Config, to_tree
 from training.evaluation.labelled import holds_pages
+from training.evaluation.readings import truth_of
 from training.finetuning.configure import configure
 from training.finetuning.result import conclude
 from training.finetuning.sets import new_characters, prepare, usable_images
@@ -42,6 +43,8 @@ def finetune(wish: Wish) -> Bundle | None:
         raise UsageError(
             f"{wish.labels} holds lines, not pages: a detector learns from Label.txt or ICDAR labels"
         )
+    if holds_pages(images):
+        truth_of(images)  # names that occur twice would stop the report, when all is trained
     torch.manual_seed(0)
     starts = find_starts(wish, bundle)
     charset = (
