@@ -26,8 +26,9 @@ def cpu_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def openvino_installed() -> bool:
-    """Whether the package is there; does not import it."""
-    return importlib.util.find_spec("openvino") is not None
+    """Whether the package is there; does not import it. A plain folder of that name has no origin."""
+    spec = importlib.util.find_spec("openvino")
+    return spec is not None and spec.origin is not None
 
 
 def choose(
