@@ -27,7 +27,7 @@ from training.finetuning.configure import configure, frozen
 from training.finetuning.result import blended, require_better
 from training.finetuning.run import finetune
 from training.finetuning.sets import Sets, new_characters
-from training.finetuning.wish import Wish, claim
+from training.finetuning.wish import Wish, claim_work
 from training.graph import load_trained, to_onnx
 from training.int8 import store_int8
 from training.networks import build_network
@@ -257,10 +257,10 @@ def test_blend_is_part_of_the_way_to_the_tuned_weights() -> None:
 
 def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
     own = wish(bundle, pages)
-    claim(own, bundle, read_labels(pages).images)
-    claim(own, bundle, read_labels(pages).images)
+    claim_work(own, bundle, read_labels(pages).images)
+    claim_work(own, bundle, read_labels(pages).images)
     with pytest.raises(UsageError, match="other labels: remove it, or give another --work"):
-        claim(own, bundle, read_labels(pages).images[1:])
+        claim_work(own, bundle, read_labels(pages).images[1:])
 
 
 def test_only_a_better_model_is_kept(bundle: Bundle, pages: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from training.evaluation.readings import truth_of
 from training.finetuning.configure import configure
 from training.finetuning.result import conclude
 from training.finetuning.sets import new_characters, prepare, usable_images
-from training.finetuning.wish import Wish, claim
+from training.finetuning.wish import Wish, claim_work
 from training.recover import Start, grow_head, start_from_bundle, start_from_checkpoint
 from training.tasks.loop import BEST, LAST, resumed_config, train
 
@@ -53,7 +53,7 @@ def finetune(wish: Wish) -> Bundle | None:
     added = new_characters(wish, charset, images) if "recognition" in wish.models else Counter[str]()
     if "recognition" in starts:
         starts["recognition"] = grow_head(starts["recognition"], tuple(added))
-    claim(wish, bundle, images)
+    claim_work(wish, bundle, images)
     sets = prepare(wish, images, bundle.manifest.recognition.charset, (*charset, *added))
     tuned = {}
     for model, start in starts.items():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.bundle import Bundle
-from models.records import UsageError
+from training.claim import claim
 from training.data.labels import LabelledImage
 
 
@@ -55,7 +54,7 @@ class Wish:
     max_minutes: float = 0.0
 
 
-def claim(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> None:
+def claim_work(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> None:
     """Notes in the work folder what it is for, or compares with what stands there.
 
     Raises:
@@ -75,14 +74,4 @@ def claim(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> None:
         "freeze": list(wish.freeze),
         "overrides": list(wish.overrides),
     }
-    path = wish.work / "settings.json"
-    if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
-        other = [key for key in settings if before.get(key) != settings[key]]
-        if other:
-            raise UsageError(
-                f"{wish.work} was begun with other {', '.join(other)}: remove it, or give another --work"
-            )
-        return
-    wish.work.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    claim(wish.work, settings, "--work")

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.bundle import DetectionSpec, RecognitionSpec
+from models.bundle import DetectionSpec, RecognitionSpec, file_sha256
 from models.records import UsageError
 from training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
+from training.claim import claim
 from training.config import Choice, Config, apply_override, build_config, to_tree
 from training.graph import Spec, Trained, example, load_trained, to_onnx
 from training.int8 import store_int8
@@ -83,13 +84,16 @@ def prune(
         The network before, as cut, and after fine-tuning.
 
     Raises:
-        UsageError: no dev set, a budget that cannot be met, or a checkpoint that cannot be used.
+        UsageError: no dev set, a budget that cannot be met, a checkpoint that cannot be used, or a folder
+            that was begun for another one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     checkpoint = load_checkpoint(source)
     config = tuning_config(checkpoint, steps, overrides)
     task = build_task(config)
-    if not (folder / PRUNED).exists():
+    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--out")
+    if (folder / PRUNED).exists():
+        say(f"{folder / PRUNED} stays as it was cut; remove it to cut by another budget")
+    else:
         trained = load_trained(source)
         image = small_input(trained.spec)
 

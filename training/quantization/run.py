@@ -11,8 +11,9 @@ from typing import Any
 import onnx
 from torch import Tensor, nn
 
-from models.bundle import RecognitionSpec
+from models.bundle import RecognitionSpec, file_sha256
 from training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
+from training.claim import claim
 from training.config import Choice, to_tree
 from training.graph import Trained, example, load_trained, to_onnx
 from training.int8 import store_int8
@@ -58,12 +59,12 @@ def pact_training(
         say: is told what happens.
 
     Raises:
-        UsageError: no dev set, or a checkpoint that cannot be used.
+        UsageError: no dev set, a checkpoint that cannot be used, or a folder that was begun for another one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     checkpoint = load_checkpoint(source)
     config = tuning_config(checkpoint, steps, overrides)
     task = build_task(config)
+    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--out")
     if not (folder / CALIBRATED).exists():
         network = quantize(load_network(source))
         calibrate(network, [inputs(task.train[i]) for i in range(CALIBRATION_BATCHES)])

@@ -97,6 +97,16 @@ def test_what_was_measured_is_not_measured_again(trained: Path, tmp_path: Path) 
     assert load_network(out / "pruned.safetensors").rows[0].out_channels == 12
 
 
+def test_a_folder_is_for_one_checkpoint(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--out", str(tmp_path / "x"), "--steps", "0"]
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "settings.json").write_text('{"checkpoint": "another"}')
+    assert main(["prune", str(trained), *command]) == 2
+    assert "begun with other checkpoint, overrides" in capsys.readouterr().err
+
+
 def test_a_budget_that_prunes_nothing_is_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
