@@ -21,7 +21,7 @@ from pipeline.summary import counted
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints how far the job is that writes the output named; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m pipeline.report OUT", file=sys.stderr)
         return 2
     try:

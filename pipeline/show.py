@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from models.annotate import overlay
 from models.decoding import decode
-from models.records import Image, Line, Page, UsageError
+from models.records import Image, InputError, Line, Page, UsageError
 from transforms import storage
 
 LINES = 8
@@ -27,7 +27,7 @@ _COLUMNS = ["uri", "page", "width", "height", "lines"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints what there is to see in the folder named; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m pipeline.show OUT", file=sys.stderr)
         return 2
     try:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except UsageError as error:
+    except (UsageError, InputError, OSError) as error:
         print(f"pipeline.show: {error}", file=sys.stderr)
         return 2
     return 0

@@ -112,3 +112,16 @@ def test_wants_one_folder(arguments: list[str], capsys: pytest.CaptureFixture[st
 def test_folder_without_rows_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "has no rows" in capsys.readouterr().err
+
+
+def test_an_image_that_is_gone_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, row(str(tmp_path / "gone.png"), ["x"]))
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("pipeline.show: ")
+
+
+def test_options_are_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 2
+    assert capsys.readouterr().err.startswith("usage: ")
