@@ -10,9 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from models.records import InputError, UsageError
+from models.records import UsageError
 from pipeline import waves
 from pipeline.lock import owners
+from pipeline.look import look
 from pipeline.manifest import files_of
 from pipeline.progress import duration
 from pipeline.summary import counted
@@ -20,16 +21,7 @@ from pipeline.summary import counted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints how far the job is that writes the output named; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m pipeline.report OUT", file=sys.stderr)
-        return 2
-    try:
-        print(report(arguments[0]))
-    except (UsageError, InputError) as error:
-        print(f"pipeline.report: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return look("report", lambda output: print(report(output)), argv)
 
 
 def report(output: str) -> str:

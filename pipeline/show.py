@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ import pyarrow.parquet as pq
 
 from models.annotate import overlay
 from models.decoding import decode
-from models.records import Image, InputError, Line, Page, UsageError
+from models.records import Image, Line, Page, UsageError
+from pipeline.look import look
 from transforms import storage
 
 LINES = 8
@@ -26,19 +26,7 @@ _COLUMNS = ["uri", "page", "width", "height", "lines"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints what there is to see in the folder named; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m pipeline.show OUT", file=sys.stderr)
-        return 2
-    try:
-        show(Path(arguments[0]))
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (UsageError, InputError, OSError) as error:
-        print(f"pipeline.show: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return look("show", lambda output: show(Path(output)), argv)
 
 
 def show(output: Path) -> None:

@@ -91,8 +91,9 @@ def direction_spec(settings: Any, _: dict[str, Any]) -> DirectionSpec:
 
 def detection_spec(settings: Any, _: dict[str, Any]) -> DetectionSpec:
     """What a detector's manifest says, from `training.tasks.detection.Settings`."""
-    pixels = settings.pixels
-    return DetectionSpec("", "", pixels.color, pixels.mean, pixels.std, **asdict(settings.post))
+    from training.tasks.detection import dev_spec
+
+    return dev_spec(settings)
 
 
 _SPECS: dict[str, Callable[[Any, dict[str, Any]], Spec]] = {

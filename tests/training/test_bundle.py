@@ -5,44 +5,23 @@ from pathlib import Path
 
 import cv2
 import pytest
-import torch
 
 from models.bundle import MODELS, About, load_bundle
 from models.records import UsageError
+from tests.training.tiny import CHARSET, tiny_models
 from training.__main__ import main
 from training.bundle import CARD, Limits, make_bundle, override, read_specimens, size
-from training.checkpoint import load_network, save_checkpoint
-from training.export import write_model
-from training.graph import load_trained, to_onnx
-from training.int8 import store_int8
-from training.networks import build_network
+from training.checkpoint import load_network
+from training.graph import load_trained
 from training.specimen import TEXTS, specimen
 
 ANY = Limits(least_words=0.0)
-CHARSET = "=0123456789 abcdefgh"
-NETWORKS = {
-    "detection": ("db", {"backbone": "slim", "widths": [8, 8, 8, 8], "inner": 16, "head": "shuffle"}, {}),
-    "direction": ("direction", {"backbone": "line_net", "channels": 1}, {"height": 32, "color": "gray"}),
-    "recognition": ("line_net", {"classes": 20, "widths": [4, 4, 8, 8], "neck": 8}, {"charset": CHARSET}),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Untrained models, exported; they read nonsense, which is enough to put them together."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    paths = {}
-    for task, (name, options, data) in NETWORKS.items():
-        config = {"task": task, "network": {"name": name, "options": options}, "data": data}
-        state = {"step": 5, "scores": {"ned": 0.25}, "config": config, "charset": CHARSET[1:]}
-        state["network"] = {"name": name, "options": options}
-        weights = build_network(name, options).state_dict()
-        checkpoint = folder / f"{task}.safetensors"
-        save_checkpoint(checkpoint, {f"net.{key}": value for key, value in weights.items()}, state)
-        paths[task] = folder / f"{task}.onnx"
-        write_model(store_int8(to_onnx(load_trained(checkpoint))), paths[task])
-    return paths
+    return tiny_models(tmp_path_factory.mktemp("models"), {"ned": 0.25})
 
 
 def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path) -> None:

@@ -13,51 +13,31 @@ import torch
 
 from models.bundle import MODELS, About, Bundle, load_bundle
 from models.records import UsageError
+from tests.training.tiny import CHARSET, NETWORKS, tiny_models
 from training.__main__ import main
 from training.bundle import Limits, make_bundle
-from training.checkpoint import save_checkpoint
 from training.config import Choice
 from training.data.labels import LabelledImage, Region, read_labels, write_labels
 from training.data.lines import SyntheticSource
 from training.data.split import hold_out
 from training.evaluation.comparison import measure, write_report
-from training.export import write_model
 from training.finetuning import sets as made_sets
 from training.finetuning.configure import configure, frozen
 from training.finetuning.result import blended, require_better
 from training.finetuning.run import finetune
 from training.finetuning.sets import Sets, new_characters
 from training.finetuning.wish import Wish, claim_work
-from training.graph import load_trained, to_onnx
-from training.int8 import store_int8
 from training.networks import build_network
 from training.recover import Start
 from training.specimen import specimen
 from training.synthesis.fonts import built_in_face
-
-CHARSET = "=0123456789 abcdefgh"
-NETWORKS = {
-    "detection": ("db", {"backbone": "slim", "widths": [8, 8, 8, 8], "inner": 16, "head": "shuffle"}, {}),
-    "direction": ("direction", {"backbone": "line_net", "channels": 1}, {"height": 32, "color": "gray"}),
-    "recognition": ("line_net", {"classes": 20, "widths": [4, 4, 8, 8], "neck": 8}, {"charset": CHARSET}),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """An untrained bundle of small networks, put together as `ppocr-train bundle` does."""
     folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    models = {}
-    for task, (name, options, data) in NETWORKS.items():
-        config = {"task": task, "network": {"name": name, "options": options}, "data": data}
-        state = {"step": 5, "scores": {}, "config": config, "charset": CHARSET[1:]}
-        state["network"] = {"name": name, "options": options}
-        weights = build_network(name, options).state_dict()
-        checkpoint = folder / f"{task}.safetensors"
-        save_checkpoint(checkpoint, {f"net.{key}": value for key, value in weights.items()}, state)
-        models[task] = folder / f"{task}.onnx"
-        write_model(store_int8(to_onnx(load_trained(checkpoint))), models[task])
+    models = tiny_models(folder, {})
     about = About("tiny", "MIT", ("en",), ("ICDAR SROIE 2019",))
     settings = {"recognition.margin": 0.05, "detection.limit": 640}
     return make_bundle(models, about, folder / "tiny", overrides=settings, limits=Limits(least_words=0))

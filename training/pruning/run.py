@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.bundle import DetectionSpec, RecognitionSpec, file_sha256
+from models.bundle import DetectionSpec, RecognitionSpec
 from models.records import UsageError
 from training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
-from training.claim import claim
-from training.config import Choice, Config, apply_override, build_config, to_tree
+from training.config import Choice, Config, to_tree
+from training.continuation import begin
 from training.graph import Spec, Trained, example, load_trained, to_onnx
 from training.int8 import store_int8
 from training.networks import build_network
@@ -27,7 +27,7 @@ from training.parity import TorchSession, milliseconds
 from training.pruning.fpgm import cut
 from training.pruning.plot import plot_sensitivity
 from training.pruning.sensitivity import Sensitivity, mean_score, measure, score, shares_at, shares_for
-from training.tasks.loop import LAST, build_task, train
+from training.tasks.loop import LAST, train
 from training.tasks.system import Task
 
 STATE, PLOT, PRUNED = "sensitivity.json", "sensitivity.png", "pruned.safetensors"
@@ -87,10 +87,7 @@ def prune(
         UsageError: no dev set, a budget that cannot be met, a checkpoint that cannot be used, or a folder
             that was begun for another one.
     """
-    checkpoint = load_checkpoint(source)
-    config = tuning_config(checkpoint, steps, overrides)
-    task = build_task(config)
-    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--out")
+    checkpoint, config, task = begin(source, folder, steps, overrides)
     if (folder / PRUNED).exists():
         say(f"{folder / PRUNED} stays as it was cut; remove it to cut by another budget")
     else:
@@ -115,18 +112,6 @@ def prune(
         train(tuned, folder, resume=(folder / LAST).exists(), max_minutes=max_minutes)
         rows.append(report_row("fine-tuned", folder / LAST, task))
     return rows
-
-
-def tuning_config(checkpoint: Checkpoint, steps: int, overrides: Sequence[str]) -> Config:
-    """The checkpoint's configuration with a short run at a third of its rate, and `overrides` over that."""
-    tree = dict(checkpoint.state["config"])
-    tree["steps"] = max(1, steps)
-    tree["schedule"] = {"name": "cosine_decay", "options": {"warm_up": min(50, steps // 4)}}
-    tree["optimizer"] = {**tree["optimizer"], "lr": tree["optimizer"]["lr"] / 3}
-    tree["freeze"], tree["pretrained"] = [], ""
-    for override in overrides:
-        apply_override(tree, override)
-    return build_config(tree)
 
 
 def choose(sensitivity: Sensitivity, trained: Trained, image: Tensor, budget: Budget) -> dict[str, float]:

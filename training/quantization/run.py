@@ -11,18 +11,17 @@ from typing import Any
 import onnx
 from torch import Tensor, nn
 
-from models.bundle import RecognitionSpec, file_sha256
-from training.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
-from training.claim import claim
+from models.bundle import RecognitionSpec
+from training.checkpoint import Checkpoint, load_network, save_checkpoint
 from training.config import Choice, to_tree
+from training.continuation import begin
 from training.graph import Trained, example, load_trained, to_onnx
 from training.int8 import store_int8
 from training.parity import milliseconds
-from training.pruning.run import tuning_config
 from training.pruning.sensitivity import score
 from training.quantization.pact import calibrate, quantize, ranges
 from training.quantization.runtime import ModelSession, SessionNetwork
-from training.tasks.loop import LAST, build_task, train
+from training.tasks.loop import LAST, train
 from training.tasks.system import Task
 
 CALIBRATED, QDQ = "calibrated.safetensors", "qdq.onnx"
@@ -61,10 +60,7 @@ def pact_training(
     Raises:
         UsageError: no dev set, a checkpoint that cannot be used, or a folder that was begun for another one.
     """
-    checkpoint = load_checkpoint(source)
-    config = tuning_config(checkpoint, steps, overrides)
-    task = build_task(config)
-    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--out")
+    checkpoint, config, task = begin(source, folder, steps, overrides)
     if not (folder / CALIBRATED).exists():
         network = quantize(load_network(source))
         calibrate(network, [inputs(task.train[i]) for i in range(CALIBRATION_BATCHES)])
