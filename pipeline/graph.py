@@ -12,7 +12,7 @@ from models.reader import detector, direction_classifier, recognizer
 from pipeline import progress
 from pipeline.manifest import read_groups
 from pipeline.options import JobOptions
-from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows, storage
+from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows
 from transforms.elements import Element, PageOrFailure
 from transforms.handler import PageModelHandler
 from transforms.storage import Source
@@ -51,16 +51,17 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     pixels stay in the process that read them.
     """
     options, read = job.options, job.options.read
+    bundle, private = options.bundle, options.allow_private_hosts
     rows = (
         pipeline
         | "Wave" >> beam.Create([job.manifest], reshuffle=False)
         | "ReadManifest" >> beam.FlatMap(dealt).with_output_types(Source)
         | "Deal" >> beam.Reshuffle()
-        | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=options.allow_private_hosts)
-        | "Detect" >> Detect(options.bundle, read, options.detection_batch)
-        | "Rectify" >> Rectify(options.bundle)
-        | "ClassifyDirection" >> ClassifyDirection(options.bundle, read, options.recognition_batch)
-        | "Recognize" >> Recognize(options.bundle, read, options.recognition_batch)
+        | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=private)
+        | "Detect" >> Detect(bundle, read, options.detection_batch, private)
+        | "Rectify" >> Rectify(bundle, private)
+        | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)
+        | "Recognize" >> Recognize(bundle, read, options.recognition_batch, private)
         | "Count" >> beam.Map(_count).with_output_types(Element)
         | "ToRows" >> ToRows(job.bundle_id, job.run_id, read)
     )
@@ -69,9 +70,10 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
 
 def load_models(options: JobOptions) -> None:
     """Loads what the stages will ask for into this process."""
-    storage.allow_private_hosts(options.allow_private_hosts)  # bundles may lie on web servers
     for load in (detector, direction_classifier, recognizer):
-        PageModelHandler("load", load, options.bundle, options.read).load_model()
+        PageModelHandler(
+            "load", load, options.bundle, options.read, private_hosts=options.allow_private_hosts
+        ).load_model()
 
 
 def dealt(manifest: str) -> Iterator[Source]:

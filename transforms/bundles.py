@@ -17,18 +17,21 @@ from transforms.storage import local
 
 
 @functools.lru_cache(maxsize=4)
-def open_bundle(name: str, check: bool = False) -> Bundle:
+def open_bundle(name: str, check: bool = False, private_hosts: bool = False) -> Bundle:
     """Loads a bundle, copying its files here first where they lie on object storage.
 
     Args:
         name: a built-in bundle's name, or the path or URI of a folder with a manifest.
         check: compare the files' digests. Copied files always are.
+        private_hosts: let this process read https:// also from addresses that are not public, from now on.
 
     Raises:
         UsageError: there is no such bundle, or it is not what its manifest says.
     """
     if storage.is_local(name):
         return load_bundle(local.path_of(name), check=check)
+    if private_hosts:  # a stage may come before the one that reads pages and says so too
+        storage.allow_private_hosts(True)
     try:
         return _fetch(name)
     except InputError as error:

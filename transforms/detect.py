@@ -16,11 +16,18 @@ class Detect(beam.PTransform):
         options: `detection_limit`, `box_threshold` and `unclip_ratio` are used here.
         batch_size: pages in a batch. The detector takes images of any size, one at a time: a larger batch
             only holds more images in memory.
+        private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: str,
+        options: ReadOptions = DEFAULTS,
+        batch_size: int = 1,
+        private_hosts: bool = False,
+    ) -> None:
         super().__init__()
-        self._handler = PageModelHandler("detect", detector, bundle, options, batch_size)
+        self._handler = PageModelHandler("detect", detector, bundle, options, batch_size, private_hosts)
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""

@@ -15,11 +15,20 @@ class ClassifyDirection(beam.PTransform):
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `direction` says which lines are asked.
         batch_size: pages in a batch; their lines go through the model together.
+        private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: str,
+        options: ReadOptions = DEFAULTS,
+        batch_size: int = 1,
+        private_hosts: bool = False,
+    ) -> None:
         super().__init__()
-        self._handler = PageModelHandler("direction", direction_classifier, bundle, options, batch_size)
+        self._handler = PageModelHandler(
+            "direction", direction_classifier, bundle, options, batch_size, private_hosts
+        )
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""

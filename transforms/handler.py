@@ -39,20 +39,28 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         options: what to read and how.
         batch_size: pages in a batch. Batches are all of this size, the last excepted: Beam's adaptive sizing
             would time everything fused below along with the model.
+        private_hosts: see `open_bundle`.
     """
 
     def __init__(
-        self, stage: str, load: Load, bundle: str, options: ReadOptions, batch_size: int = 1
+        self,
+        stage: str,
+        load: Load,
+        bundle: str,
+        options: ReadOptions,
+        batch_size: int = 1,
+        private_hosts: bool = False,
     ) -> None:
         super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
         self.stage = stage
         self._load = load
         self._bundle = bundle
         self._options = options
+        self._private_hosts = private_hosts
 
     def load_model(self) -> PageStage:
         """The stage, loaded once a process."""
-        return _loaded(self._load, self._bundle, self._options)
+        return _loaded(self._load, self._bundle, self._options, self._private_hosts)
 
     def run_inference(
         self, batch: Sequence[PageOrFailure], model: PageStage, inference_args: dict[str, Any] | None = None
@@ -77,9 +85,9 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
 
 # A process keeps its models from wave to wave; Beam's own sharing holds them by weak references only.
 @functools.lru_cache(maxsize=8)
-def _loaded(load: Load, bundle: str, options: ReadOptions) -> PageStage:
+def _loaded(load: Load, bundle: str, options: ReadOptions, private_hosts: bool) -> PageStage:
     cv2.setNumThreads(1)  # there are as many worker processes as cores
-    return load(open_bundle(bundle), options)
+    return load(open_bundle(bundle, private_hosts=private_hosts), options)
 
 
 def run_isolated(stage: str, work: PageStage, batch: Sequence[PageOrFailure]) -> list[PageOrFailure]:

@@ -16,11 +16,18 @@ class Recognize(beam.PTransform):
         options: `chars` is used here.
         batch_size: pages in a batch, whose lines go through the model together. On CPUs more than one was
             found to save nothing, whether pages have two lines or fifty, and it holds pages back.
+        private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(self, bundle: str, options: ReadOptions = DEFAULTS, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: str,
+        options: ReadOptions = DEFAULTS,
+        batch_size: int = 1,
+        private_hosts: bool = False,
+    ) -> None:
         super().__init__()
-        self._handler = PageModelHandler("recognize", recognizer, bundle, options, batch_size)
+        self._handler = PageModelHandler("recognize", recognizer, bundle, options, batch_size, private_hosts)
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""

@@ -20,23 +20,25 @@ class Rectify(beam.PTransform):
 
     Args:
         bundle: says what its models want of a crop; a built-in bundle's name, or the path or URI of a folder.
+        private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, private_hosts: bool = False) -> None:
         super().__init__()
-        self._bundle = bundle
+        self._work = _Rectify(bundle, private_hosts)
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
-        return pages | beam.ParDo(_Rectify(self._bundle)).with_output_types(Element)
+        return pages | beam.ParDo(self._work).with_output_types(Element)
 
 
 class _Rectify(beam.DoFn):
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, private_hosts: bool) -> None:
         self._bundle = bundle
+        self._private_hosts = private_hosts
 
     def setup(self) -> None:
-        self._rectify = rectifier(open_bundle(self._bundle))
+        self._rectify = rectifier(open_bundle(self._bundle, private_hosts=self._private_hosts))
 
     def process(self, element: PageOrFailure) -> Iterator[PageOrFailure]:
         with metrics.timed(STAGE):

@@ -4,16 +4,21 @@ import random
 from pathlib import Path
 
 import apache_beam as beam
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.pipeline_context import PipelineContext
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, translations
 
+from models.records import UsageError
 from pipeline import manifest
 from pipeline.graph import WaveJob, build, dealt
 from pipeline.options import JobOptions
+from tests.builders import tiny_bundle, write_pages
+from tests.fake_cloud import running
+from transforms import bundles, handler
 from transforms.elements import ElementCoder
-from transforms.storage import Source
+from transforms.storage import Source, http
 
 STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Count", "ToRows"]
 
@@ -64,6 +69,35 @@ def test_pages_are_never_pickled_for_their_size(proto: beam_runner_api_pb2.Pipel
 
 def test_graph_knows_the_manifest_and_not_the_files(proto: beam_runner_api_pb2.Pipeline) -> None:
     assert proto.ByteSize() < 300_000
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_worker_knows_from_the_graph_alone_which_hosts_it_may_read(
+    allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not even the driver has allowed anything here, as in a process on another machine.
+    monkeypatch.setattr(http, "_private_hosts", False)
+    monkeypatch.setattr(bundles.tempfile, "gettempdir", lambda: str(tmp_path))
+    for cached in (http._session, bundles.open_bundle, handler._loaded):
+        cached.cache_clear()
+    (page,) = write_pages(tmp_path / "in", 1)
+    tiny_bundle(tmp_path / "bundle")
+    with running() as cloud:
+        cloud.files["page.png"] = page.read_bytes()
+        for path in (tmp_path / "bundle").iterdir():
+            cloud.files[f"bundle/{path.name}"] = path.read_bytes()
+        output = str(tmp_path / "out")
+        manifest.extend(output, [Source(f"{cloud.url}/web/page.png")], None)
+        options = JobOptions((), output, bundle=f"{cloud.url}/web/bundle", allow_private_hosts=allowed)
+        pipeline = beam.Pipeline(runner=FnApiRunner())
+        build(pipeline, WaveJob(manifest.wave_uri(output, 0), "wave-00000", options, "b", "r"))
+        if not allowed:
+            with pytest.raises(UsageError, match="--allow_private_hosts"):
+                pipeline.run()
+            assert not cloud.requests
+            return
+        pipeline.run().wait_until_finish()
+    assert pq.read_table(f"{output}/pages")["uri"].to_pylist() == [f"{cloud.url}/web/page.png"]
 
 
 @pytest.fixture
