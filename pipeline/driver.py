@@ -218,6 +218,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         run_id=job.run_id,
         engine=engine_title(job.options),
         changed=dict(changed),
+        ended=round(time.time(), 3),
     )
 
 

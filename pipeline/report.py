@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from models.records import UsageError
 from pipeline import waves
-from pipeline.lock import owners
+from pipeline.lock import owners, seems_alive
 from pipeline.look import look
 from pipeline.manifest import files_of
 from pipeline.progress import duration
 from pipeline.summary import counted
+from pipeline.waves import Marker
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,19 +45,38 @@ def report(output: str) -> str:
         f"Rows: {counted(pages, 'page')} with {counted(lines, 'line')}, {counted(errors.total(), 'error')}"
         + (f": {kinds}." if kinds else "."),
     ]
-    seconds = sum(marker.seconds for marker in markers)
+    seconds = worked(markers)
     if seconds and read:
         left = "" if read >= files else f"; at this rate, {duration((files - read) * seconds / read)} left"
         told.append(
             f"Rate: {(pages + errors.total()) / seconds:.2f} pages/s in the waves that are done{left}."
         )
-    writers = owners(output)
-    for owner in writers:
+    living = 0
+    for owner in owners(output):
+        alive = seems_alive(owner)
+        living += alive
+        does = "writes it" if alive else "wrote it and seems to be gone"
         age = duration(max(0.0, time.time() - owner.time))
-        told.append(f"Process {owner.pid} on {owner.host} writes it; its last sign of life was {age} ago.")
-    if read < files and not writers:
+        told.append(f"Process {owner.pid} on {owner.host} {does}; its last sign of life was {age} ago.")
+    if read < files and not living:
         told.append("Nobody writes it now: the same command again resumes.")
     return "\n".join(told)
+
+
+def worked(markers: Iterable[Marker]) -> float:
+    """Seconds in which at least one of these waves was under way: shards do theirs at the same time.
+
+    As far as the clocks of the machines agree. Waves whose markers tell no time count one after another.
+    """
+    markers = list(markers)
+    total = sum(marker.seconds for marker in markers if not marker.ended)
+    until = 0.0
+    for start, end in sorted(
+        (marker.ended - marker.seconds, marker.ended) for marker in markers if marker.ended
+    ):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
 
 
 if __name__ == "__main__":

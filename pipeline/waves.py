@@ -61,6 +61,7 @@ class Marker:
         engine: what ran the models, see `pipeline.options.engine_title`.
         changed: etags that files had when they were read, by redacted URI, where those are not the listed
             ones.
+        ended: when it was done, in seconds since 1970 by the clock of its run; 0 in markers that do not tell.
     """
 
     wave: int
@@ -76,6 +77,7 @@ class Marker:
     run_id: str = ""
     engine: str = ""
     changed: dict[str, str] = field(default_factory=dict)
+    ended: float = 0.0
 
     @classmethod
     def of(cls, values: Any) -> Marker:

@@ -5,6 +5,8 @@ A column may be added; changing one makes a new `SCHEMA_VERSION`.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +28,8 @@ BATCH_ROWS = 64
 GROUP_ROWS = 1000
 GROUP_BYTES = 32 << 20
 """A row group is written at whichever of the two comes first."""
+
+_log = logging.getLogger(__name__)
 
 
 def _field(name: str, kind: pa.DataType, description: str, nullable: bool = False) -> pa.Field:
@@ -218,7 +222,9 @@ class _ToTables(beam.DoFn):
             outcome = self._row(element)
             if isinstance(outcome, Failure):
                 metrics.count(f"{metrics.ERRORS}{outcome.kind}")
-                errors, pages = self._errors.add(error_row(outcome, self._run_id)), None
+                row = error_row(outcome, self._run_id)
+                _log.info("error %s", json.dumps(row, ensure_ascii=False))  # by name, for a cluster's search
+                errors, pages = self._errors.add(row), None
             else:
                 metrics.count("pages")
                 metrics.count("lines", len(outcome["lines"]))

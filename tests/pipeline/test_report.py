@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,11 +12,15 @@ import pytest
 
 from pipeline import manifest, waves
 from pipeline.lock import Lock, Owner
-from pipeline.report import main, report
+from pipeline.report import main, report, worked
 from pipeline.waves import Marker
 from transforms.storage import Source
 
 MARKER = Marker(0, 4, 7, 30, {"not_found": 1}, {}, 2.0, "tiny", "id")
+
+
+def write_lock(output: str, owner: Owner) -> None:
+    Path(output, "_waves", "lock.json").write_text(json.dumps(asdict(owner)))
 
 
 @pytest.fixture
@@ -45,9 +53,36 @@ def test_tells_that_nobody_works(output: str) -> None:
 
 
 def test_tells_when_a_dead_run_was_seen_last(output: str) -> None:
-    dead = replace(Owner.me("token"), host="elsewhere", pid=7, time=Owner.me("").time - 7200)
-    Path(output, "_waves", "lock.json").write_text(json.dumps(asdict(dead)))
-    assert "Process 7 on elsewhere writes it; its last sign of life was 2 h 00 min ago." in report(output)
+    write_lock(output, replace(Owner.me("token"), host="elsewhere", pid=7, time=time.time() - 7200))
+    told = "Process 7 on elsewhere wrote it and seems to be gone; its last sign of life was 2 h 00 min ago."
+    assert f"{told}\nNobody writes" in report(output)
+
+
+def test_a_run_that_was_killed_here_a_moment_ago_is_gone(output: str) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    write_lock(output, replace(Owner.me("token"), pid=killed.pid))
+    assert f"Process {killed.pid} on {socket.gethostname()} writes it" in report(output)
+    killed.kill()
+    killed.communicate()
+    shown = report(output)
+    assert f"Process {killed.pid} on {socket.gethostname()} wrote it and seems to be gone" in shown
+    assert shown.endswith("Nobody writes it now: the same command again resumes.")
+
+
+def test_a_living_run_elsewhere_is_told_by_its_beat(output: str) -> None:
+    write_lock(output, replace(Owner.me("token"), host="elsewhere", pid=7, time=time.time() - 10))
+    assert "Process 7 on elsewhere writes it; its last sign of life was 10 s ago." in report(output)
+
+
+def test_waves_of_shards_that_ran_at_the_same_time_take_that_time_once(output: str) -> None:
+    # Two at once from 100 to 104 and 110, a night without any, and one from 1000 to 1005: 15 s of work.
+    for wave, ended, seconds in ((0, 104.0, 4.0), (1, 110.0, 10.0), (2, 1005.0, 5.0)):
+        waves.commit(output, replace(MARKER, wave=wave, seconds=seconds, ended=ended))
+    assert "Rate: 1.60 pages/s in the waves that are done." in report(output)
+
+
+def test_waves_that_do_not_tell_when_they_were_done_count_one_after_another() -> None:
+    assert worked([MARKER, replace(MARKER, wave=1), replace(MARKER, wave=2, ended=50.0)]) == 6.0
 
 
 def test_tells_that_all_is_done(output: str) -> None:

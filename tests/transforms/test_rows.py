@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -126,3 +128,14 @@ def test_a_page_that_cannot_become_a_row_becomes_a_failure() -> None:
     failure = work._row(broken)
     assert isinstance(failure, Failure)
     assert (failure.uri, failure.page, failure.stage) == (PAGE.uri, 2, "row")
+
+
+def test_each_error_is_a_line_of_the_log_with_its_columns(caplog: pytest.LogCaptureFixture) -> None:
+    work = rows._ToTables("bundle", "run", ReadOptions())
+    work.start_bundle()
+    failure = Failure("scans/é.png", 2, "decode", "truncated", "It ends\ntoo early.")
+    with caplog.at_level(logging.INFO, "transforms.rows"):
+        assert not [*work.process(PAGE), *work.process(failure)]
+    (line,) = caplog.messages
+    assert "\n" not in line
+    assert json.loads(line.removeprefix("error ")) == rows.error_row(failure, "run")
