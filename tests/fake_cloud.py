@@ -39,6 +39,9 @@ _AZURE_ENTRY = (
 )
 
 
+LATE_S = 20.0
+
+
 class FakeCloud(ThreadingHTTPServer):
     """Files by name, in one bucket called `bucket`.
 
@@ -46,8 +49,8 @@ class FakeCloud(ThreadingHTTPServer):
         files: what there is.
         faults: taken from the front, one a request: an HTTP status, `reset` (no answer), `cut` (a reset in
             the middle of the body), `short` (the body ends early), `swapped` (a body of the right length
-            with a wrong byte), `slow` (it trickles), `hang` (no answer until the server ends), or None for
-            a proper answer.
+            with a wrong byte), `slow` (it trickles), `late` (a proper answer after `LATE_S`), `hang` (no
+            answer until the server ends), or None for a proper answer.
         chance: asked for a fault with method and path once there are no more `faults`.
         retry_after: what answers of 429 and 503 say.
         delay_s: seconds before each answer.
@@ -115,6 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.fault == "hang":
             self.server.ended.wait()
             self.reset()
+        elif self.fault == "late":
+            self.server.ended.wait(LATE_S)
+            self.route()
         elif isinstance(self.fault, int):
             headers = {"Retry-After": self.server.retry_after}
             self.answer(self.fault, b"<Error><Code>Injected</Code></Error>", headers)
@@ -259,7 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.fault == "slow":
             for byte in data:
                 self.wfile.write(bytes([byte]))
-                time.sleep(0.02)
+                if self.server.ended.wait(0.02):
+                    return
         else:
             self.wfile.write(data)
 
