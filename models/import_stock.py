@@ -6,6 +6,7 @@ be overridden; what they can be asked (classes, characters, shapes) is asked of 
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -253,6 +254,10 @@ def read_characters(bundle_or_file: str) -> tuple[str, ...]:
     """
     if bundle_or_file in list_bundles():
         return load_bundle(bundle_or_file, check=False).manifest.recognition.charset
+    if not Path(bundle_or_file).exists():
+        close = difflib.get_close_matches(bundle_or_file, list_bundles(), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(list_bundles())}"
+        raise UsageError(f"there is no file {bundle_or_file} and no bundle of this name: {hint}")
     return _read_dictionary(Path(bundle_or_file))
 
 

@@ -165,6 +165,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
     job = _values_of(known, _DEFAULT)
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
+        _refuse_file(job["output"])
     if known.runner is not None:  # workers elsewhere have working folders of their own
         inputs = [_absolute(name) for name in inputs]
         job["output"] = _absolute(job["output"])
@@ -176,6 +177,13 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Splits at `--`, behind which stands what only a runner knows, such as options of Flink's Java part."""
     end = list(argv).index("--") if "--" in argv else len(argv)
     return argv[:end], argv[end + 1 :]
+
+
+def _refuse_file(output: str) -> None:
+    """Says what a folder that cannot be made would only say as an error of the system's."""
+    for path in (Path(output), *Path(output).parents):
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise UsageError(f"--output {output}: {path} is not a folder")
 
 
 def _absolute(name: str) -> str:

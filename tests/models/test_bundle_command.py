@@ -131,3 +131,14 @@ def test_what_tells_decisions_only_cannot_be_cut(tmp_path: Path, capsys: pytest.
     assert main(["cut", "latin", "--charset=latin", f"--output={tmp_path / 'cut'}"]) == 2
     assert "tells decisions only" in capsys.readouterr().err
     assert not (tmp_path / "cut").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("latn", "did you mean latin?"), ("qqqq", "there are latin, ppocrv6-small")]
+)
+def test_a_charset_that_is_nowhere_is_one_line(
+    name: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cut", "ppocrv6-small", f"--charset={name}", f"--output={tmp_path / 'cut'}"]) == 2
+    said = capsys.readouterr().err
+    assert said == f"ppocr-bundle: there is no file {name} and no bundle of this name: {hint}\n"

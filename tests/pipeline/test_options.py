@@ -121,6 +121,14 @@ def test_wrong_usage_says_what_is_wrong(arguments: list[str], message: str) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("below", ["", "/a/b"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_an_output_that_is_a_file_is_named(below: str, scheme: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").touch()
+    with pytest.raises(UsageError, match=r"--output .*: .*rows\.parquet is not a folder$"):
+        parse(["--input", "a", "--output", f"{scheme}{tmp_path}/rows.parquet{below}"])
+
+
 def test_help_is_grouped_and_ends_with_beam(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         parse(["--help"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -83,7 +84,9 @@ def read_charset(path: str | Path) -> Charset:
     """
     found = next((p for p in (Path(path), CONFIGS / path, CONFIGS / f"{path}.txt") if p.is_file()), None)
     if found is None:
-        raise ConfigError(f"no charset {path}; give a file of one character a line")
+        close = difflib.get_close_matches(str(path), [p.stem for p in CONFIGS.glob("*.txt")], n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"no charset {path}; give a file of one character a line{hint}")
     lines = found.read_text("utf-8").split("\n")
     return Charset(tuple(lines[:-1] if lines[-1] == "" else lines))
 

@@ -81,15 +81,17 @@ def measure(
         say: is told of each layer.
 
     Raises:
-        UsageError: `state` is of another measurement.
+        UsageError: `state` is of another measurement, or the network has no layer that can lose channels.
     """
+    layers = prunable(network, image)
+    if not layers:
+        raise UsageError("no layer of this network can lose channels: there is nothing to prune")
     known = json.loads(state.read_text("utf-8")) if state.exists() else {}
     if known and known["shares"] != list(SHARES):
         raise UsageError(f"{state} was measured at other shares: choose another folder")
     if "score" not in known:
         known = {"score": ask(network), "shares": list(SHARES), "losses": {}}
         _write(state, known)
-    layers = prunable(network, image)
     for number, name in enumerate(layers):
         losses = known["losses"].setdefault(name, [])
         for share in SHARES[len(losses) :]:

@@ -46,6 +46,8 @@ def test_a_bad_charset_file_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_charset_that_is_nowhere_is_named() -> None:
     with pytest.raises(ConfigError, match="klingon"):
         read_charset("klingon")
+    with pytest.raises(ConfigError, match="did you mean latin?"):
+        read_charset("latn")
 
 
 @pytest.mark.parametrize(

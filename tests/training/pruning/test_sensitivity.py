@@ -54,6 +54,13 @@ def test_measuring_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert ask.calls == 9  # type: ignore[attr-defined]
 
 
+def test_a_network_without_layers_to_prune_is_wrong_usage(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU())  # its channels are its output
+    with pytest.raises(UsageError, match="nothing to prune"):
+        measure(net, torch.zeros(1, 1, 4, 4), ask, tmp_path / "state.json", print)
+    assert not (tmp_path / "state.json").exists()
+
+
 def test_the_plot_has_a_row_a_layer(tmp_path: Path) -> None:
     plot_sensitivity(KNOWN, {"idle": 0.75}, tmp_path / "plot.png")
     image = cv2.imread(str(tmp_path / "plot.png"))
