@@ -62,3 +62,16 @@ def test_data_goes_from_labels_to_a_shard_and_a_sheet(
     assert main(["data", "split", str(tmp_path / "crops" / "rec_gt.txt"), "--dev", "0.5"]) == 0
     assert main(["data", "pack", str(labels), str(tmp_path / "shard")]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_fails_leaves_no_empty_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 40, 3), 255, np.uint8))
+    (tmp_path / "Label.txt").write_text("a.png\t[]\n")
+    command = ["evaluate", str(tmp_path / "Label.txt"), "--output", str(tmp_path / "out")]
+    assert main([*command, "--bundle", "none-such"]) == 2
+    assert "none-such" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    assert main([*command, "--bundle", "none-such"]) == 2
+    assert (tmp_path / "out").is_dir()  # it was there before

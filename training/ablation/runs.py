@@ -1,7 +1,8 @@
 """Runs a table's recipes, a few seeds each, and goes on where an earlier call stopped.
 
 Each row and seed is an ordinary training run in a folder of its own. What came out of it stands in
-`results.json`, and the size of the whole (steps) in `settings.json`, so that all rows have the same.
+`results.json`, and what the table was begun with in `settings.json`, so that all rows have the same.
+`steps.json` holds the steps where a time chose them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from training.quantization.run import pact_training
 from training.quantization.runtime import ModelSession
 from training.tasks.loop import LAST, build_task, train
 
-RESULTS, SETTINGS = "results.json", "settings.json"
+RESULTS, STEPS = "results.json", "steps.json"
 PROBE = 3
 PARTS = ("detection", "direction", "recognition")
 
@@ -214,8 +215,8 @@ def _write(path: Path, values: object) -> None:
 
 
 def fixed_steps(folder: Path, choose: Callable[[], int]) -> int:
-    """The steps that the table in `folder` is run with: chosen once."""
-    path = folder / SETTINGS
+    """The steps that fit into the time given, for all runs of the table in `folder`: chosen once."""
+    path = folder / STEPS
     if path.exists():
         steps: int = json.loads(path.read_text("utf-8"))["steps"]
         return steps

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="task: {sources: ..., dev: ...} for each task that the table needs, as in configurations",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder; the same one again goes on where it stopped"
+        "--out", type=Path, required=True, help="folder; the same command again goes on where it stopped"
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=1000, help="of each run (default: %(default)s)")
@@ -47,11 +47,16 @@ def run(args: argparse.Namespace) -> int:
     """Runs the table and prints it."""
     from training.ablation.runs import Plan, fixed_steps, report, run_table, steps_for
     from training.ablation.tables import TABLES
+    from training.claim import claim
     from training.config import read_yaml
 
     table, folder = TABLES[args.table], args.out / f"table{args.table}"
     plan = Plan(read_yaml(args.data), tuple(args.overrides), args.steps, args.seeds)
-    steps = fixed_steps(folder, lambda: steps_for(table, plan, args.minutes) if args.minutes else args.steps)
+    length = {"minutes": args.minutes} if args.minutes else {"steps": args.steps}
+    claim(
+        folder, {"data": plan.data, "overrides": args.overrides, "minutes": 0.0, "steps": 0} | length, "--out"
+    )
+    steps = fixed_steps(folder, lambda: steps_for(table, plan, args.minutes)) if args.minutes else args.steps
     print(f"table {args.table}: {len(table.rows)} rows, {args.seeds} seeds, {steps} steps each")
     plan = Plan(plan.data, plan.overrides, steps, plan.seeds)
     print(report(table, run_table(table, plan, folder, print)))

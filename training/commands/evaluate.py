@@ -14,6 +14,8 @@ import argparse
 import csv
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,14 +62,13 @@ def run(args: argparse.Namespace) -> int:
     from training.evaluation.labelled import holds_pages, labelled_images
 
     images = labelled_images(args.labels)[:: args.every]
-    if args.output:
-        args.output.mkdir(parents=True, exist_ok=True)
-    if holds_pages(images) and not args.lines:
-        scores = _pages(args, images)
-    elif args.bundle:
-        scores = _lines(args, images)
-    else:
-        raise UsageError(f"{args.labels} holds lines, and predictions are of pages: give a --bundle")
+    with _folder(args.output):
+        if holds_pages(images) and not args.lines:
+            scores = _pages(args, images)
+        elif args.bundle:
+            scores = _lines(args, images)
+        else:
+            raise UsageError(f"{args.labels} holds lines, and predictions are of pages: give a --bundle")
     if args.output:
         about = {
             "labels": str(args.labels),
@@ -77,6 +78,21 @@ def run(args: argparse.Namespace) -> int:
         text = json.dumps({**about, **scores}, ensure_ascii=False, indent=1)
         (args.output / "scores.json").write_text(text + "\n", "utf-8")
     return 0
+
+
+@contextmanager
+def _folder(path: Path | None) -> Iterator[None]:
+    """Makes a folder before the long part, and removes it where that fails and has written nothing."""
+    if path is None or path.is_dir():
+        yield
+        return
+    path.mkdir(parents=True)
+    try:
+        yield
+    except BaseException:
+        if not any(path.iterdir()):
+            path.rmdir()
+        raise
 
 
 def _pages(args: argparse.Namespace, images: tuple[LabelledImage, ...]) -> dict[str, Any]:

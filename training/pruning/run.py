@@ -85,11 +85,11 @@ def prune(
 
     Raises:
         UsageError: no dev set, a budget that cannot be met, a checkpoint that cannot be used, or a folder
-            that was begun for another one.
+            that was begun for another one or cut by another budget.
     """
     checkpoint, config, task = begin(source, folder, steps, overrides)
     if (folder / PRUNED).exists():
-        say(f"{folder / PRUNED} stays as it was cut; remove it to cut by another budget")
+        require_budget(folder, budget)
     else:
         trained = load_trained(source)
         image = small_input(trained.spec)
@@ -100,7 +100,8 @@ def prune(
         sensitivity = measure(trained.network, image, ask, folder / STATE, say)
         shares = choose(sensitivity, trained, image, budget)
         plot_sensitivity(sensitivity, shares, folder / PLOT)
-        save_pruned(checkpoint, cut(trained.network, image, shares, budget.multiple), config, folder / PRUNED)
+        network = cut(trained.network, image, shares, budget.multiple)
+        save_pruned(checkpoint, network, config, budget, folder / PRUNED)
     pruned = load_checkpoint(folder / PRUNED)
     rows = [report_row("before", source, task), report_row("as cut", folder / PRUNED, task)]
     if steps:
@@ -126,8 +127,25 @@ def choose(sensitivity: Sensitivity, trained: Trained, image: Tensor, budget: Bu
     return shares_for(sensitivity, size, budget.max_bytes)
 
 
-def save_pruned(checkpoint: Checkpoint, network: nn.Module, config: Config, path: Path) -> None:
-    """Writes the cut network as a checkpoint that says which channels it has left."""
+def require_budget(folder: Path, budget: Budget) -> None:
+    """Refuses to go on with a network that was cut by another budget.
+
+    Raises:
+        UsageError: see above.
+    """
+    cut_by = load_checkpoint(folder / PRUNED).state.get("budget", {})
+    if cut_by != dataclasses.asdict(budget):
+        said = ", ".join(f"--{name} {value}" for name, value in cut_by.items()) or "an older version"
+        raise UsageError(
+            f"{folder / PRUNED} was cut by another budget ({said}): remove it and {LAST} to cut anew by what "
+            "was measured, or give another --out"
+        )
+
+
+def save_pruned(
+    checkpoint: Checkpoint, network: nn.Module, config: Config, budget: Budget, path: Path
+) -> None:
+    """Writes the cut network as a checkpoint that says which channels it has left, and by what budget."""
     named = checkpoint.state["network"]
     full = {key: value for key, value in named["options"].items() if key != "pruned"}
     pruned = changed_sizes(network, build_network(named["name"], full))
@@ -142,6 +160,7 @@ def save_pruned(checkpoint: Checkpoint, network: nn.Module, config: Config, path
         "step": 0,
         "scores": {},
         "config": tree,
+        "budget": dataclasses.asdict(budget),
         "network": {"name": named["name"], "options": {**named["options"], "pruned": pruned}},
     }
     save_checkpoint(path, {f"net.{name}": value for name, value in network.state_dict().items()}, state)

@@ -127,7 +127,10 @@ def test_a_table_goes_on_and_is_printed(
     assert ran == [(0, 0, 7), (1, 0, 7), (2, 0, 7)]
     printed = capsys.readouterr().out
     assert "3 x 48 x 192, PACT" in printed and "0.9456" in printed
-    assert main([*command, "--steps", "9", "--seeds", "2"]) == 0  # the table's steps stay
+    assert main([*command, "--steps", "9"]) == 2
+    assert main([*command, "--minutes", "1"]) == 2
+    assert "was begun with other minutes, steps" in capsys.readouterr().err
+    assert main([*command, "--steps", "7", "--seeds", "2"]) == 0
     assert ran[3:] == [(0, 1, 7), (1, 1, 7), (2, 1, 7)]
     assert "0.5500  0.0707      2" in capsys.readouterr().out
 

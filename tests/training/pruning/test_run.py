@@ -83,15 +83,22 @@ def test_a_network_is_pruned_tuned_resumed_and_exported(
     )
 
 
-def test_what_was_measured_is_not_measured_again(trained: Path, tmp_path: Path) -> None:
+def test_what_was_measured_is_not_measured_again(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "pruned"
     command = ["prune", str(trained), "--out", str(out), "--max_loss", "2", "--steps", "0", "--multiple", "1"]
     assert main(command) == 0
     known = json.loads((out / "sensitivity.json").read_text())
     known["losses"] = {name: [9.0] * 3 for name in known["losses"]} | {"rows.0": [0.0, 9.0, 9.0]}
     (out / "sensitivity.json").write_text(json.dumps(known))
+    assert main(command) == 0
+    other = [*command[:5], "0.1", *command[6:]]
+    assert main(other) == 2
+    said = capsys.readouterr().err
+    assert "was cut by another budget (--max_bytes 0, --max_loss 2.0, --multiple 1): remove it" in said
     (out / "pruned.safetensors").unlink()
-    assert main([*command[:5], "0.1", *command[6:]]) == 0
+    assert main(other) == 0
     pruned = load_checkpoint(out / "pruned.safetensors").state["network"]["options"]["pruned"]
     assert pruned["rows.0"][0] == 12  # a quarter of 16 may go, and hardly anything of the others
     assert load_network(out / "pruned.safetensors").rows[0].out_channels == 12
