@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import random
 import shutil
@@ -133,6 +134,7 @@ class Arena:
     folder: Path
     cloud: FakeCloud
     wave_files: int
+    waves: int = 0
     undisturbed: dict[bool, float] = field(default_factory=dict)
     expected: dict[bool, Counter[str]] = field(default_factory=dict)
 
@@ -140,6 +142,7 @@ class Arena:
         """Makes the inputs, and runs undisturbed at each place."""
         write_pages(self.folder / "in", files)
         (self.folder / "in" / "broken.png").write_bytes(b"not an image")
+        self.waves = math.ceil((files + 1) / self.wave_files)
         tiny_bundle(self.folder / "bundle")
         for path in (self.folder / "in").iterdir():
             self.cloud.files[f"in/{path.name}"] = path.read_bytes()
@@ -189,16 +192,24 @@ def workers_of(job: subprocess.Popen[bytes]) -> list[int]:
 
 
 def driver_killed(now: Round) -> None:
-    """The driver gets `kill -9`."""
+    """The driver gets `kill -9`, a moment after any number of its waves, none to all but the last."""
     job = now.start()
-    moment = now.moment()
+    waves = now.chance.randrange(now.arena.waves)
+    while waves_done(now.output) < waves and job.poll() is None:
+        time.sleep(0.1)
+    now.moment(1 / now.arena.waves)
     others = family(job.pid)[1:]
     job.kill()
     job.wait()
-    done = [name for name in listed(f"{now.output}/_waves/") if name.endswith(".json") and "lock" not in name]
-    now.story.append(f"killed after {moment:.1f} s with {len(done)} waves done")
+    now.story.append(f"killed with {waves_done(now.output)} waves done")
     now.problems += [f"process {pid} outlived its driver" for pid in survivors(others)]
     now.finish()
+
+
+def waves_done(output: str) -> int:
+    """How many waves have their markers."""
+    names = [name.rpartition("/")[2] for name in listed(f"{output}/_waves/")]
+    return sum(name.endswith(".json") and "lock" not in name for name in names)
 
 
 def two_jobs(now: Round) -> None:
