@@ -197,7 +197,10 @@ def driver_killed(now: Round) -> None:
     waves = now.chance.randrange(now.arena.waves)
     while waves_done(now.output) < waves and job.poll() is None:
         time.sleep(0.1)
-    now.moment(1 / now.arena.waves)
+    if waves:
+        time.sleep(now.chance.uniform(0, 1))
+    else:
+        now.moment(0.5)
     others = family(job.pid)[1:]
     job.kill()
     job.wait()
