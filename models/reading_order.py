@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +58,9 @@ def _upright_boxes(corners: npt.NDArray[np.float64]) -> Boxes:
 
 def _ordered(boxes: Boxes, members: npt.NDArray[np.intp]) -> list[int]:
     """Orders the members of `boxes`; recursive, since a column may hold columns."""
+    members = members[np.argsort(boxes[members, 1] + boxes[members, 3], kind="stable")]
     gutter = _best_gutter(boxes[members])
-    bands = [members] if gutter is None else _bands(boxes, members, gutter)
+    bands = [members] if gutter is None else _bands(boxes, members, _empty_strips(boxes[members]), gutter)
     order: list[int] = []
     for band in bands:
         columns = None if gutter is None else _columns(boxes, band, gutter)
@@ -83,13 +85,17 @@ def _columns(
 
 
 def _best_gutter(boxes: Boxes) -> float | None:
-    """The x that parts the most lines of running text into two columns, if there is one."""
+    """The x that parts the most lines of running text into two columns, if there is one.
+
+    Args:
+        boxes: from top to bottom.
+    """
     if len(boxes) < 2 * COLUMN_LINES:
         return None
-    members = np.arange(len(boxes))
+    members, strips = np.arange(len(boxes)), _empty_strips(boxes)
     best, best_lines = None, 0
     for gutter in _gutters(boxes):
-        bands = _bands(boxes, members, gutter)
+        bands = _bands(boxes, members, strips, gutter)
         lines = sum(len(band) for band in bands if _columns(boxes, band, gutter) is not None)
         if lines > best_lines:
             best, best_lines = float(gutter), lines
@@ -100,7 +106,7 @@ def _gutters(boxes: Boxes) -> npt.NDArray[np.float64]:
     """Places just left of where lines begin, with wide lines on either side, at most one a line's height."""
     heights = boxes[:, 3] - boxes[:, 1]
     wide = boxes[boxes[:, 2] - boxes[:, 0] >= COLUMN_WIDTH * heights]
-    step = float(np.median(heights))
+    step = _median(heights)
     gutters = np.unique(np.round(boxes[:, 0] / step)) * step - step / 2
     beside = np.minimum(
         (wide[:, 2] <= gutters[:, None]).sum(axis=1), (wide[:, 0] >= gutters[:, None]).sum(axis=1)
@@ -109,21 +115,28 @@ def _gutters(boxes: Boxes) -> npt.NDArray[np.float64]:
     return kept
 
 
-def _bands(boxes: Boxes, members: npt.NDArray[np.intp], gutter: float) -> list[npt.NDArray[np.intp]]:
-    """Parts the members from top to bottom, at empty strips and where lines begin or cease to cross."""
-    by_height = members[np.argsort(boxes[members, 1] + boxes[members, 3], kind="stable")]
-    left, top, right, bottom = boxes[by_height].T
-    crosses = (left < gutter) & (right > gutter)
+def _empty_strips(boxes: Boxes) -> npt.NDArray[np.bool_]:
+    """Whether an empty strip parts each line, from top to bottom, from the next one: (N - 1,)."""
+    _, top, _, bottom = boxes.T
     gap = top[1:] - np.maximum.accumulate(bottom)[:-1]
-    borders = (crosses[1:] != crosses[:-1]) | (gap > BAND_GAP * np.median(bottom - top))
-    return list(np.split(by_height, np.flatnonzero(borders) + 1))
+    strips: npt.NDArray[np.bool_] = gap > BAND_GAP * _median(bottom - top)
+    return strips
+
+
+def _bands(
+    boxes: Boxes, members: npt.NDArray[np.intp], strips: npt.NDArray[np.bool_], gutter: float
+) -> list[npt.NDArray[np.intp]]:
+    """Parts the members, from top to bottom, at empty strips and where lines begin or cease to cross."""
+    crosses = (boxes[members, 0] < gutter) & (boxes[members, 2] > gutter)
+    borders = np.flatnonzero((crosses[1:] != crosses[:-1]) | strips) + 1
+    return [members[start:end] for start, end in pairwise([0, *borders.tolist(), len(members)])]
 
 
 def _is_running_text(boxes: Boxes) -> bool:
     if len(boxes) < COLUMN_LINES:
         return False
     widths = boxes[:, 2] - boxes[:, 0]
-    if np.median(widths) < COLUMN_WIDTH * np.median(boxes[:, 3] - boxes[:, 1]):
+    if _median(widths) < COLUMN_WIDTH * _median(boxes[:, 3] - boxes[:, 1]):
         return False
     column = boxes[:, 2].max() - boxes[:, 0].min()
     return bool(widths.sum() >= COLUMN_FILL * column * len(_rows(boxes)))
@@ -145,3 +158,9 @@ def _overlap(above: tuple[float, float], below: tuple[float, float]) -> bool:
     """Whether two lines, given by top and bottom, stand in one row."""
     shared = min(above[1], below[1]) - max(above[0], below[0])
     return shared >= SAME_ROW * min(above[1] - above[0], below[1] - below[0])
+
+
+def _median(values: npt.NDArray[np.float32]) -> float:
+    """As NumPy's, whose checks cost more than all else here: it is asked a hundred times a page, of few values."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
