@@ -94,6 +94,8 @@ class RecognitionSpec(ModelFile):
         charset: the characters, in the order of the classes.
         margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
             better with some air around the letters than polygons that fit tightly leave.
+        min_confidence: lines read with less are dropped; by default half, as the references do. Networks
+            differ in how sure they are of what is no text.
     """
 
     height: int = 48
@@ -101,6 +103,7 @@ class RecognitionSpec(ModelFile):
     widths: tuple[int, ...] = ()
     charset: tuple[str, ...] = ()
     margin: float = 0.0
+    min_confidence: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +331,8 @@ def _check(manifest: Manifest) -> None:
     if min(*sizes, *recognition.widths) < 1:
         raise UsageError("limit, multiple, height, width and widths must be at least 1")
     thresholds = (detection.threshold, detection.box_threshold, direction.threshold)
-    if not all(0 <= value <= 1 for value in thresholds):
-        raise UsageError("thresholds must be from 0 to 1")
+    if not all(0 <= value <= 1 for value in (*thresholds, recognition.min_confidence)):
+        raise UsageError("thresholds and min_confidence must be from 0 to 1")
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from models.engine import Engine
 from models.limits import Limits
 
 if TYPE_CHECKING:
-    from models.bundle import DetectionSpec
+    from models.bundle import DetectionSpec, RecognitionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ReadOptions:
     Attributes:
         direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
             and its model is not loaded.
-        min_confidence: lines read with less are dropped; by default half, as the references do.
+        min_confidence: see `RecognitionSpec`; None: the bundle's.
         review_threshold: a line needs review where it or one of its characters was read with less.
         chars: whether to give each character's confidence and extent.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
@@ -31,7 +31,7 @@ class ReadOptions:
     """
 
     direction: Literal["all", "sample", "off"] = "sample"
-    min_confidence: float = 0.5
+    min_confidence: float | None = None
     review_threshold: float = 0.6
     chars: bool = False
     detection_limit: int | None = None
@@ -48,6 +48,10 @@ class ReadOptions:
             "unclip_ratio": self.unclip_ratio,
         }
         return replace(spec, **{name: value for name, value in asked.items() if value is not None})
+
+    def recognition(self, spec: RecognitionSpec) -> RecognitionSpec:
+        """Likewise of recognition."""
+        return spec if self.min_confidence is None else replace(spec, min_confidence=self.min_confidence)
 
 
 DEFAULTS = ReadOptions()

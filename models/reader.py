@@ -46,15 +46,15 @@ def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
 def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
     """The bundle's recogniser."""
     spec = bundle.manifest.recognition
-    return Recognizer(spec, open_session(bundle.model_path(spec), options.engine), options.chars)
+    session = open_session(bundle.model_path(spec), options.engine)
+    return Recognizer(options.recognition(spec), session, options.chars)
 
 
 def finish(page: Page, options: ReadOptions) -> Page:
-    """Drops empty and too uncertain lines, marks those that need review, orders the rest as they are read."""
+    """Marks the lines that need review, and orders all as they are read."""
     lines = [
         replace(line, needs_review=True) if line.weakest < options.review_threshold else line
         for line in page.lines
-        if line.text.strip() and line.confidence >= options.min_confidence
     ]
     order = reading_order([line.polygon for line in lines])
     return replace(page, image=None, lines=tuple(lines[i] for i in order))

@@ -161,6 +161,6 @@ def _overlap(above: tuple[float, float], below: tuple[float, float]) -> bool:
 
 
 def _median(values: npt.NDArray[np.float32]) -> float:
-    """As NumPy's, whose checks cost more than all else here: it is asked a hundred times a page, of few values."""
+    """As NumPy's, whose checks cost more than all else here: asked a hundred times a page of few values."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,14 @@ BATCH_COLUMNS = 2560
 
 
 class Recognizer:
-    """Fills the lines' texts and confidences, and drops their crops.
+    """Fills the lines' texts and confidences, drops their crops, and the lines that are most likely no text.
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch:
     so a page reads the same alone and among others, and the engine sees a
     bounded number of shapes.
 
     Args:
-        spec: height, widths, charset.
+        spec: height, widths, charset, least confidence.
         session: the model.
         chars: whether to fill the lines' `chars`.
     """
@@ -40,16 +41,22 @@ class Recognizer:
         self._normalize = Normalizer(spec)
 
     def __call__(self, pages: Sequence[Page]) -> list[Page]:
-        """Reads the lines of each page.
+        """Reads the lines of each page; empty ones, and ones read with too little confidence, are dropped.
 
         Raises:
             ValueError: a line has no crop.
         """
         lines = iter(self.read([line for page in pages for line in page.lines]))
-        return [replace(page, lines=tuple(next(lines) for _ in page.lines)) for page in pages]
+        return [
+            replace(page, lines=tuple(filter(self._is_text, islice(lines, len(page.lines)))))
+            for page in pages
+        ]
+
+    def _is_text(self, line: Line) -> bool:
+        return bool(line.text.strip()) and line.confidence >= self.spec.min_confidence
 
     def read(self, lines: Sequence[Line]) -> list[Line]:
-        """Reads lines of any pages.
+        """Reads lines of any pages, and keeps all of them.
 
         Raises:
             ValueError: a line has no crop.

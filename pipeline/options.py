@@ -333,8 +333,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         f"where that is not surely upright; none {_DEFAULT_IS}",
     )  # fmt: skip
     add(
-        "--min_confidence", type=_number(0, 1), default=read.min_confidence, metavar="P",
-        help=f"drop lines read with less {_DEFAULT_IS}",
+        "--min_confidence", type=_number(0, 1), metavar="P",
+        help="drop lines read with less (default: the bundle's)",
     )  # fmt: skip
     add(
         "--review_threshold", type=_number(0, 1), default=read.review_threshold, metavar="P",

@@ -32,6 +32,7 @@ NOT_IN_TEMPLATES = {
 EXAMPLES = {
     "input": "gs://bucket/scans/",
     "output": "gs://bucket/out",
+    "min_confidence": "0.5",
     "box_threshold": "0.6",
     "unclip_ratio": "1.5",
 }

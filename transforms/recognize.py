@@ -9,11 +9,11 @@ from transforms.handler import DEFAULTS, PageModelHandler
 
 
 class Recognize(beam.PTransform):
-    """Reads the lines of each page and drops their crops.
+    """Reads the lines of each page, and drops their crops and the lines that are most likely no text.
 
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
-        options: `chars` is used here.
+        options: `chars` and `min_confidence` are used here.
         batch_size: pages in a batch, whose lines go through the model together. On CPUs more than one was
             found to save nothing, whether pages have two lines or fifty, and it holds pages back.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.

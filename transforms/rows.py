@@ -194,7 +194,7 @@ class ToRows(beam.PTransform):
     Args:
         bundle_id: for the column of that name.
         run_id: likewise.
-        options: `min_confidence` and `review_threshold` are used here.
+        options: `review_threshold` is used here.
     """
 
     def __init__(self, bundle_id: str, run_id: str, options: ReadOptions = DEFAULTS) -> None:

@@ -89,6 +89,7 @@ def test_built_in_bundles_have_manifests_that_parse() -> None:
         pytest.param({"detection__unclip_ratio": "1.5"}, "unclip_ratio is '1.5'", id="a number as text"),
         pytest.param({"detection__multiple": 0}, "at least 1", id="a multiple of nothing"),
         pytest.param({"detection__threshold": 1.5}, "from 0 to 1", id="a probability over 1"),
+        pytest.param({"recognition__min_confidence": -0.5}, "from 0 to 1", id="a confidence under 0"),
         pytest.param({"detection__std": [0]}, "std must not be 0", id="division by nothing"),
         pytest.param({"recognition__height": 48.5}, "height is 48.5", id="half a pixel"),
         pytest.param({"recognition__widths": [0, 32]}, "at least 1", id="no width"),

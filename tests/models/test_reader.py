@@ -15,6 +15,7 @@ from models.bundle import Bundle
 from models.direction import SAMPLE, DirectionClassifier, middle
 from models.geometry import rectify
 from models.reader import Reader, ReadOptions, finish, recognizer, rectifier
+from models.recognition import Recognizer
 from models.records import Line, Page
 from tests.builders import page_image, tiny_bundle
 
@@ -109,22 +110,64 @@ def test_detection_values_can_be_asked_for(bundle: Bundle, options: dict[str, fl
     assert replace(asked, **{changed: getattr(spec, changed)}) == spec
 
 
+class SureSession:
+    """Reads a crop as the letter a, as surely as its top left pixel is bright."""
+
+    def run(self, tensor: np.ndarray) -> list[np.ndarray]:
+        classes = np.zeros((len(tensor), 3), np.int64)
+        classes[:, 1] = 1
+        sure = tensor[:, 0, 0, :1] / 2 + 0.5  # black is -1, white 1
+        return [classes, np.broadcast_to(sure, classes.shape).astype(np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        pytest.param(None, [0.7, 0.9, 0.6], id="the bundle's"),
+        pytest.param(0.75, [0.9], id="more"),
+        pytest.param(0.0, [0.7, 0.9, 0.3, 0.6], id="all"),
+    ],
+)
+def test_lines_read_with_too_little_confidence_are_dropped(
+    bundle: Bundle, asked: float | None, kept: list[float]
+) -> None:
+    spec = replace(
+        bundle.manifest.recognition,
+        output="decision", color="gray", mean=(0.5,), std=(0.5,), min_confidence=0.6,
+    )  # fmt: skip
+    stage = Recognizer(ReadOptions(min_confidence=asked).recognition(spec), SureSession())  # type: ignore[arg-type]
+    pages = [
+        Page(
+            width=99,
+            height=99,
+            lines=tuple(
+                replace(line(""), crop=np.full((spec.height, 64), round(255 * sure + 0.4), np.uint8))
+                for sure in of_page
+            ),
+        )
+        for of_page in ([0.7], [], [0.9, 0.3, 0.6])
+    ]
+    read = [[line.confidence for line in page.lines] for page in stage(pages)]
+    assert [round(value, 2) for page in read for value in page] == kept
+    assert [len(page) for page in read][:2] == [int(0.7 in kept), 0]
+    assert len(stage.read([line for page in pages for line in page.lines])) == 4
+
+
+def test_lines_without_text_are_dropped(bundle: Bundle) -> None:
+    (page,) = recognizer(bundle, ReadOptions(min_confidence=0.0))(
+        [Page(width=99, height=99, lines=(replace(line(""), crop=np.full((20, 90, 3), 255, np.uint8)),))]
+    )
+    assert page.lines == ()
+
+
 def line(text: str, y: float = 0, confidence: float = 0.9, weakest: float = 0.9) -> Line:
     polygon = np.array([[0, y], [50, y], [50, y + 9], [0, y + 9]], np.float32)
     return Line(polygon, 1.0, text=text, confidence=confidence, weakest=weakest)
 
 
-def test_finish_drops_and_orders_and_marks() -> None:
-    lines = (
-        line("third", 60, weakest=0.3),
-        line("first", 0),
-        line("", 10),
-        line(" ", 20),
-        line("weak", 30, 0.2),
-    )
-    page = finish(
-        Page(width=99, height=99, lines=lines), ReadOptions(min_confidence=0.5, review_threshold=0.4)
-    )
+def test_finish_orders_and_marks() -> None:
+    lines = (line("third", 60, weakest=0.3), line("first", 0))
+    page = finish(Page(width=99, height=99, lines=lines), ReadOptions(review_threshold=0.4))
     assert page.text == "first\nthird"
     assert [line.needs_review for line in page.lines] == [False, True]
 
