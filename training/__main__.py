@@ -1,7 +1,7 @@
 """The command `ppocr-train`, also `python -m training`: from data to a bundle.
 
     ppocr-train data check receipts/Label.txt
-    ppocr-train train recognition_latin --out runs/rec
+    ppocr-train train recognition_latin --output runs/rec
 
 Only the chosen command's module is imported, so help is quick and `data` needs no torch.
 """

@@ -24,7 +24,7 @@ def begin(
     checkpoint = load_checkpoint(source)
     config = tuning_config(checkpoint, steps, overrides)
     task = build_task(config)
-    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--out")
+    claim(folder, {"checkpoint": file_sha256(source), "overrides": list(overrides)}, "--output")
     return checkpoint, config, task
 
 

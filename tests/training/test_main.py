@@ -35,7 +35,7 @@ def test_without_the_extra_it_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("training.config.load_config", lambda *_: missing_torch())
-    assert main(["train", "recognition", "--out", "x"]) == 2
+    assert main(["train", "recognition", "--output", "x"]) == 2
     assert "torch is not installed; pip install 'ppocr-beam[training]'" in capsys.readouterr().err
 
 

@@ -1,6 +1,6 @@
 """`ppocr-train ablate`: a table of the PP-OCR paper run again on your data, the paper's figures beside yours.
 
-ppocr-train ablate 9 --data ablation.yaml --out runs/ablation --minutes 60 --seeds 3
+ppocr-train ablate 9 --data ablation.yaml --output runs/ablation --minutes 60 --seeds 3
 
 The data file says what each task learns from and is scored on:
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="task: {sources: ..., dev: ...} for each task that the table needs, as in configurations",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder; the same command again goes on where it stopped"
+        "--output", type=Path, required=True, help="folder; the same command again goes on where it stopped"
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=1000, help="of each run (default: %(default)s)")
@@ -50,11 +50,13 @@ def run(args: argparse.Namespace) -> int:
     from training.claim import claim
     from training.config import read_yaml
 
-    table, folder = TABLES[args.table], args.out / f"table{args.table}"
+    table, folder = TABLES[args.table], args.output / f"table{args.table}"
     plan = Plan(read_yaml(args.data), tuple(args.overrides), args.steps, args.seeds)
     length = {"minutes": args.minutes} if args.minutes else {"steps": args.steps}
     claim(
-        folder, {"data": plan.data, "overrides": args.overrides, "minutes": 0.0, "steps": 0} | length, "--out"
+        folder,
+        {"data": plan.data, "overrides": args.overrides, "minutes": 0.0, "steps": 0} | length,
+        "--output",
     )
     steps = fixed_steps(folder, lambda: steps_for(table, plan, args.minutes)) if args.minutes else args.steps
     print(f"table {args.table}: {len(table.rows)} rows, {args.seeds} seeds, {steps} steps each")

@@ -1,7 +1,7 @@
 """`ppocr-train prune`: a trained network made smaller by FPGM (PP-OCR section 2.1), and fine-tuned.
 
-ppocr-train prune runs/det/best.safetensors --out runs/pruned --max_bytes 1400000 --steps 2000
-ppocr-train prune runs/det/best.safetensors --out runs/pruned --max_bytes 1400000 --steps 2000   # goes on
+ppocr-train prune runs/det/best.safetensors --output runs/pruned --max_bytes 1400000 --steps 2000
+ppocr-train prune runs/det/best.safetensors --output runs/pruned --max_bytes 1400000 --steps 2000   # goes on
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="laid over the checkpoint's configuration, for scoring and fine-tuning (data.dev.0.every=10)",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run; the same one again goes on with it"
+        "--output", type=Path, required=True, help="folder of the run; the same one again goes on with it"
     )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     budget = Budget(args.max_bytes, args.max_loss, args.multiple)
     rows = prune(
-        args.checkpoint, args.out, budget, args.overrides, steps=args.steps, max_minutes=args.max_minutes
+        args.checkpoint, args.output, budget, args.overrides, steps=args.steps, max_minutes=args.max_minutes
     )
     print(report(rows))
     return 0

@@ -3,7 +3,7 @@
 Prints size, speed and scores of the float network, of its int8 weights (what `bundle` ships), and of full
 int8 in ONNX Runtime, with ranges as first measured and as learnt. Writes `qdq.onnx`.
 
-ppocr-train quantize runs/cls/last.safetensors --out runs/cls8 --steps 300
+ppocr-train quantize runs/cls/last.safetensors --output runs/cls8 --steps 300
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="key=value", help="laid over the checkpoint's configuration"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run; the same one again goes on with it"
+        "--output", type=Path, required=True, help="folder of the run; the same one again goes on with it"
     )
     parser.add_argument("--steps", type=int, default=300, help="of training (default: %(default)s)")
     parser.add_argument(
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from training.quantization.run import pact_training, report
 
     rows = pact_training(
-        args.checkpoint, args.out, args.overrides, steps=args.steps, max_minutes=args.max_minutes
+        args.checkpoint, args.output, args.overrides, steps=args.steps, max_minutes=args.max_minutes
     )
     print(report(rows))
     return 0

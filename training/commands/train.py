@@ -1,7 +1,7 @@
 """`ppocr-train train`: one run by a configuration; `--resume` goes on exactly where it stopped.
 
-ppocr-train train recognition_latin --out runs/rec data.jitter=0.1 optimizer.lr=1e-3
-ppocr-train train --resume --out runs/rec --max_minutes 30
+ppocr-train train recognition_latin --output runs/rec data.jitter=0.1 optimizer.lr=1e-3
+ppocr-train train --resume --output runs/rec --max_minutes 30
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="key=value", help="settings laid over the configuration"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run: checkpoints, configuration, logs"
+        "--output", type=Path, required=True, help="folder of the run: checkpoints, configuration, logs"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
     parser.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop after so long, resumably; 0: never"
     )
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         overrides.insert(0, args.config)
     if not args.resume and not args.config:
         raise ConfigError("say which configuration to train by, such as recognition_latin")
-    config = resumed_config(args.out, overrides) if args.resume else load_config(args.config, overrides)
-    scores = train(config, args.out, resume=args.resume, max_minutes=args.max_minutes)
+    config = resumed_config(args.output, overrides) if args.resume else load_config(args.config, overrides)
+    scores = train(config, args.output, resume=args.resume, max_minutes=args.max_minutes)
     print("  ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "no dev set was scored")
     return 0

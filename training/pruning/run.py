@@ -100,8 +100,8 @@ def prune(
         sensitivity = measure(trained.network, image, ask, folder / STATE, say)
         shares = choose(sensitivity, trained, image, budget)
         plot_sensitivity(sensitivity, shares, folder / PLOT)
-        network = cut(trained.network, image, shares, budget.multiple)
-        save_pruned(checkpoint, network, config, budget, folder / PRUNED)
+        smaller = cut(trained.network, image, shares, budget.multiple)
+        save_pruned(checkpoint, smaller, config, budget, folder / PRUNED)
     pruned = load_checkpoint(folder / PRUNED)
     rows = [report_row("before", source, task), report_row("as cut", folder / PRUNED, task)]
     if steps:
@@ -138,7 +138,7 @@ def require_budget(folder: Path, budget: Budget) -> None:
         said = ", ".join(f"--{name} {value}" for name, value in cut_by.items()) or "an older version"
         raise UsageError(
             f"{folder / PRUNED} was cut by another budget ({said}): remove it and {LAST} to cut anew by what "
-            "was measured, or give another --out"
+            "was measured, or give another --output"
         )
 
 

@@ -200,7 +200,7 @@ class Keeper(Callback):
         if now > self.deadline:
             trainer.should_stop = True
             log.info(
-                "time is up after %d of %d steps; ppocr-train train --resume --out %s goes on",
+                "time is up after %d of %d steps; ppocr-train train --resume --output %s goes on",
                 system.step,
                 system.config.steps,
                 self.folder,

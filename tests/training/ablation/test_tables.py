@@ -122,7 +122,7 @@ def test_a_table_goes_on_and_is_printed(
 
     monkeypatch.setattr("training.ablation.runs.run_row", run_row)
     (tmp_path / "data.yaml").write_text(json.dumps(data))
-    command = ["ablate", "8", "--data", str(tmp_path / "data.yaml"), "--out", str(tmp_path / "out")]
+    command = ["ablate", "8", "--data", str(tmp_path / "data.yaml"), "--output", str(tmp_path / "out")]
     assert main([*command, "--steps", "7"]) == 0
     assert ran == [(0, 0, 7), (1, 0, 7), (2, 0, 7)]
     printed = capsys.readouterr().out
@@ -139,7 +139,14 @@ def test_a_table_goes_on_and_is_printed(
 @pytest.mark.parametrize("number", [6, 8, 13, 14])
 def test_networks_are_slimmed_as_the_paper_did(number: int, data: dict, tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text(json.dumps(data))
-    command = ["ablate", str(number), "--data", str(tmp_path / "data.yaml"), "--out", str(tmp_path / "out")]
+    command = [
+        "ablate",
+        str(number),
+        "--data",
+        str(tmp_path / "data.yaml"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert main([*command, "--steps", "1", "ema=0.0", "threads=1"]) == 0
     results = json.loads((tmp_path / "out" / f"table{number}" / "results.json").read_text())
     whole, slim = [outcomes["0"]["bytes"] for outcomes in results.values()][-2:]

@@ -56,7 +56,7 @@ def test_a_network_is_pruned_tuned_resumed_and_exported(
 ) -> None:
     before = len(to_onnx(load_trained(trained)).SerializeToString())
     out = tmp_path / "pruned"
-    command = ["prune", str(trained), "--out", str(out), "--max_bytes", str(before // 2)]
+    command = ["prune", str(trained), "--output", str(out), "--max_bytes", str(before // 2)]
     assert main([*command, "--steps", "2"]) == 0
     printed = capsys.readouterr().out
     assert "before" in printed and "fine-tuned" in printed
@@ -66,7 +66,7 @@ def test_a_network_is_pruned_tuned_resumed_and_exported(
     assert cv2.imread(str(out / "sensitivity.png")) is not None
 
     # The run is one like any other: training goes on with it, and it is exported.
-    assert main(["train", "--resume", "--out", str(out), "steps=3"]) == 0
+    assert main(["train", "--resume", "--output", str(out), "steps=3"]) == 0
     assert load_checkpoint(out / "last.safetensors").state["step"] == 3
     assert (
         main(
@@ -87,7 +87,18 @@ def test_what_was_measured_is_not_measured_again(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "pruned"
-    command = ["prune", str(trained), "--out", str(out), "--max_loss", "2", "--steps", "0", "--multiple", "1"]
+    command = [
+        "prune",
+        str(trained),
+        "--output",
+        str(out),
+        "--max_loss",
+        "2",
+        "--steps",
+        "0",
+        "--multiple",
+        "1",
+    ]
     assert main(command) == 0
     known = json.loads((out / "sensitivity.json").read_text())
     known["losses"] = {name: [9.0] * 3 for name in known["losses"]} | {"rows.0": [0.0, 9.0, 9.0]}
@@ -107,7 +118,7 @@ def test_what_was_measured_is_not_measured_again(
 def test_a_folder_is_for_one_checkpoint(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--out", str(tmp_path / "x"), "--steps", "0"]
+    command = ["--output", str(tmp_path / "x"), "--steps", "0"]
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "settings.json").write_text('{"checkpoint": "another"}')
     assert main(["prune", str(trained), *command]) == 2
@@ -117,5 +128,5 @@ def test_a_folder_is_for_one_checkpoint(
 def test_a_budget_that_prunes_nothing_is_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prune", str(trained), "--out", str(tmp_path / "x"), "--max_loss", "-1"]) == 2
+    assert main(["prune", str(trained), "--output", str(tmp_path / "x"), "--max_loss", "-1"]) == 2
     assert "nothing may be pruned" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_frozen_weights_stay_and_pretrained_ones_are_the_start(folder: Path) -> 
 def test_a_run_stops_in_time_and_can_go_on(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         train(build_config(tree(folder, steps=10_000)), folder / "run", max_minutes=1e-6)
-    assert f"1 of 10000 steps; ppocr-train train --resume --out {folder / 'run'} goes on" in caplog.text
+    assert f"1 of 10000 steps; ppocr-train train --resume --output {folder / 'run'} goes on" in caplog.text
     assert load_checkpoint(folder / "run" / LAST).state["step"] == 1
 
 
@@ -144,11 +144,11 @@ def test_a_checkpoint_of_another_network_is_refused(folder: Path) -> None:
 def test_the_command_says_in_one_line_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_checkpoint(folder / "run" / LAST, {"x": torch.zeros(1)}, {"config": tree(folder)})
     for arguments, message in [
-        (["train", "--out", "x"], "say which configuration"),
-        (["train", "nowhere", "--out", "x"], "no configuration nowhere"),
-        (["train", "recognition", "--out", str(folder / "x"), "data.charset=none"], "no charset none"),
-        (["train", "recognition", "--resume", "--out", str(folder / "run")], "leave the name out"),
-        (["train", "--resume", "--out", str(folder / "gone")], "cannot be read"),
+        (["train", "--output", "x"], "say which configuration"),
+        (["train", "nowhere", "--output", "x"], "no configuration nowhere"),
+        (["train", "recognition", "--output", str(folder / "x"), "data.charset=none"], "no charset none"),
+        (["train", "recognition", "--resume", "--output", str(folder / "run")], "leave the name out"),
+        (["train", "--resume", "--output", str(folder / "gone")], "cannot be read"),
     ]:
         assert main(arguments) == 2
         error = capsys.readouterr().err
