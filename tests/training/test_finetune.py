@@ -22,8 +22,9 @@ from training.data.lines import SyntheticSource
 from training.data.split import hold_out
 from training.evaluation.comparison import measure, write_report
 from training.finetuning import sets as made_sets
+from training.finetuning.blend import Blend, blended, curve, walk_back
 from training.finetuning.configure import configure, frozen
-from training.finetuning.result import blended, require_better
+from training.finetuning.result import require_better
 from training.finetuning.run import finetune
 from training.finetuning.sets import Sets, new_characters
 from training.finetuning.wish import Wish, claim_work
@@ -122,7 +123,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     own = wish(bundle, pages, overrides=settings, regularization=0.0, max_minutes=1e-6)
     monkeypatch.setattr("training.tasks.loop.Keeper.on_train_batch_start", _stand_still)
     assert finetune(own) is None
-    assert finetune(replace(own, blend=0.5)) is None  # another blend is the same run
+    assert finetune(replace(own, max_loss=0.5)) is None  # another bound is the same run
     first = (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns
     with pytest.raises(UsageError, match="was begun with other held_out, freeze"):
         finetune(replace(own, freeze=("stages.0",), held_out=0.5))
@@ -152,9 +153,11 @@ def test_configuration_says_what_the_bundle_says(bundle: Bundle, pages: Path) ->
     assert (config.steps, config.freeze, config.fixed_norms) == (7, ("stages.0", "stages.0.*"), True)
     assert (config.data.charset, config.data.shape.widths) == (CHARSET, spec.widths)
     assert [source.weight for source in config.data.sources] == [0.75, 0.125, 0.125]
+    assert [source.keep for source in config.data.sources] == [False, True, True]
+    assert config.data.before == str(own.work.resolve() / "recognition" / "before.safetensors")
     assert [dev.name for dev in config.data.dev] == ["yours", "made"]
     alone = configure(replace(own, regularization=0.0), bundle, "recognition", start(), sets)
-    assert [source.weight for source in alone.data.sources] == [1.0]
+    assert [source.weight for source in alone.data.sources] == [1.0] and not alone.data.before
     detector = configure(replace(own, freeze=()), bundle, "detection", start(), sets).data
     assert (detector.warp.limit, detector.post.limit, detector.sources[1].weight) == (640, 640, 0.25)
     grey = replace(bundle.manifest.detection, color="gray", mean=(0.5,), std=(0.25,))
@@ -235,6 +238,16 @@ def test_blend_is_part_of_the_way_to_the_tuned_weights() -> None:
     assert torch.equal(blended(old, new, 1.0)["a"], new["a"])
 
 
+def test_the_way_back_ends_where_made_text_is_kept() -> None:
+    def ask(share: float) -> Blend:
+        return Blend(share, 0.4 + share / 2, 0.8 - share**2 / 10)
+
+    assert [each.share for each in walk_back(ask, 0.05)] == [0.0, 1.0, 0.9, 0.8, 0.7]
+    assert [each.share for each in walk_back(ask, 1.0)] == [0.0, 1.0]
+    assert walk_back(ask, -1.0)[-1].share == 0.1  # nothing keeps it: the shortest way
+    assert curve(walk_back(ask, 0.1)) == "0: 0.4000, 0.8000; 1: 0.9000, 0.7000"
+
+
 def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
     own = wish(bundle, pages)
     claim_work(own, bundle, read_labels(pages).images)
@@ -309,6 +322,6 @@ def test_latin_learns_letters_that_it_lacks(tmp_path: Path) -> None:
         images.append(LabelledImage(tmp_path / f"{seed}.png", tuple(regions)))
     write_labels(images, tmp_path / "Label.txt")
     own = Wish("latin", tmp_path / "Label.txt", tmp_path / "mine", tmp_path / "work", regularization=0.0)
-    assert finetune(replace(own, blend=1.0, overrides=("steps=150", "validate_every=50", "loggers=[]")))
+    assert finetune(replace(own, max_loss=1.0, overrides=("steps=150", "validate_every=50", "loggers=[]")))
     scores = json.loads((own.work / "report" / "report.json").read_text("utf-8"))["scores"]["yours, held out"]
     assert 1 - scores["after"]["lines, 1-NED"] < 0.5 * (1 - scores["before"]["lines, 1-NED"])

@@ -60,12 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     training.add_argument(
-        "--blend",
+        "--max_loss",
         type=float,
-        default=0.7,
+        default=0.005,
         metavar="SHARE",
-        help="how far the weights go from the bundle's to the tuned ones: less learns and forgets less. The "
-        "same command and --work, with another --output, trains no further (default: %(default)s)",
+        help="share of made lines that may be lost: the weights go as far towards the tuned ones as that "
+        "allows; 1: all the way. The same command and --work, with another --output, trains no further "
+        "(default: %(default)s)",
     )
     training.add_argument(
         "--held_out",
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     from training.finetuning.run import finetune
     from training.finetuning.wish import Wish
 
-    for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9), ("blend", 0.01, 1.0)):
+    for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9), ("max_loss", 0.0, 1.0)):
         if not low <= getattr(args, name) <= high:
             raise UsageError(f"--{name} is {getattr(args, name)}, must be from {low:g} to {high:g}")
     work = args.work or args.output.with_name(f"{args.output.name}.work")
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         trained_on=args.trained_on,
         regularization=args.regularization,
-        blend=args.blend,
+        max_loss=args.max_loss,
         held_out=args.held_out,
         charset=args.charset,
         freeze=tuple(args.freeze),

@@ -45,12 +45,14 @@ class LineBatch(NamedTuple):
         targets: classes of all texts back to back, int64.
         lengths: (N,) how many of them belong to each line.
         texts: the texts themselves.
+        kept: (N,) bool: lines of sources that are to be read as before; None: there are none.
     """
 
     images: Tensor
     targets: Tensor
     lengths: Tensor
     texts: tuple[str, ...]
+    kept: Tensor | None = None
 
 
 class LineSource(Protocol):
@@ -160,6 +162,7 @@ class LineBatches(Dataset[LineBatch]):
         jitter: how far the crop's corners move, as a fraction of its height: detectors cut looser and tighter
             than labels do.
         block: batches drawn from one block of the sources.
+        kept: numbers of the sources whose lines are marked as `LineBatch.kept`.
     """
 
     def __init__(
@@ -172,8 +175,10 @@ class LineBatches(Dataset[LineBatch]):
         jitter: float = 0.0,
         seed: int = 0,
         block: int = 256,
+        kept: Sequence[int] = (),
     ) -> None:
         self.sources = [source for source, _ in sources]
+        self.kept = np.isin(np.arange(len(sources)), kept)
         self.weights = np.asarray([weight for _, weight in sources], np.float64)
         self.charset, self.shape, self.augment = charset, shape, tuple(augment)
         self.jitter, self.seed, self.block = jitter, seed, block
@@ -191,7 +196,8 @@ class LineBatches(Dataset[LineBatch]):
         samples = [self._draw(plan, block, int(source), bucket, rng) for source in drawn]
         width = self.shape.widths[bucket]
         images = [self.prepare(sample, width, rng) for sample in samples]
-        return collate(images, [sample.text for sample in samples], self.charset)
+        batch = collate(images, [sample.text for sample in samples], self.charset)
+        return batch._replace(kept=torch.from_numpy(self.kept[drawn])) if self.kept.any() else batch
 
     def _plan(self, block: int) -> _Plan:
         if block not in self._plans:

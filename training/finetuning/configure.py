@@ -24,7 +24,10 @@ def configure(wish: Wish, bundle: Bundle, model: str, start: Start, sets: Sets) 
         read_yaml(f"finetune_{model}"), {"data": _DATA[model](bundle, start, sets, wish.regularization)}
     )
     tree["network"] = {"name": start.network.name, "options": start.network.options}
-    tree["pretrained"] = str(wish.work.resolve() / model / "start.safetensors")
+    folder = wish.work.resolve() / model
+    tree["pretrained"] = str(folder / "start.safetensors")
+    if model == "recognition" and wish.regularization:
+        tree["data"]["before"] = str(folder / "before.safetensors")
     tree["freeze"] = frozen(wish.freeze, start)
     for override in wish.overrides:
         apply_override(tree, override)
@@ -47,6 +50,14 @@ def frozen(names: Sequence[str], start: Start) -> list[str]:
 
 
 def _recognition_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> dict[str, Any]:
+    data = _line_data(bundle, start, sets, made)
+    if not made:
+        return data
+    own, *lines = data["sources"]
+    return {**data, "sources": [own, *({**source, "keep": True} for source in lines)]}
+
+
+def _line_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> dict[str, Any]:
     spec = bundle.manifest.recognition
     lines = [{"shard": sets.shard("made"), "weight": made / 2}, {"weight": made / 2, "seed": SEED}]
     dev = [{"name": "yours", "shard": sets.shard("held_out")}]
@@ -62,7 +73,7 @@ def _recognition_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> 
 
 def _direction_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> dict[str, Any]:
     spec = bundle.manifest.direction
-    data = _recognition_data(
+    data = _line_data(
         bundle, dataclasses.replace(start, charset=bundle.manifest.recognition.charset), sets, made
     )
     shape = {"height": spec.height, "width": spec.width, "color": spec.color, "threshold": spec.threshold}
@@ -71,8 +82,6 @@ def _direction_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> di
 
 def _detection_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> dict[str, Any]:
     spec = bundle.manifest.detection
-    if spec.limit_side != "longest":
-        raise UsageError("a detector whose limit_side is not 'longest' cannot be tuned")
     dev = [{"name": "yours", "labels": sets.labels("held_out")}]
     if sets.made_held_out:
         dev.append({"name": "made", "labels": sets.labels("made_held_out"), "every": 4})  # type: ignore[dict-item]
@@ -81,9 +90,12 @@ def _detection_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> di
         "charset": "=",
         "sources": [own, *([{"labels": sets.labels("made"), "weight": made}] if made else [])],
         "dev": dev,
-        "warp": {"limit": spec.limit},
+        "warp": {"limit_side": spec.limit_side, "limit": spec.limit},
         "pixels": {"color": spec.color, "mean": list(spec.mean), "std": list(spec.std)},
-        "post": {key: getattr(spec, key) for key in ("limit", "threshold", "box_threshold", "unclip_ratio")},
+        "post": {
+            key: getattr(spec, key)
+            for key in ("limit_side", "limit", "threshold", "box_threshold", "unclip_ratio")
+        },
     }
 
 

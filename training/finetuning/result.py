@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from models.bundle import MODELS, About, Bundle, load_bundle
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
 from training.evaluation.comparison import Measured, measure, write_report
 from training.export import AGREEMENT, accepted, export, write_model
+from training.finetuning.blend import Blend, blended, curve, try_blends
 from training.finetuning.sets import Sets
 from training.finetuning.wish import Wish
 from training.graph import load_trained
@@ -38,7 +36,8 @@ def conclude(
         UsageError: a tuned model is no better on the held-out part.
     """
     models = {name: bundle.model_path(getattr(bundle.manifest, name)) for name in MODELS}
-    models |= {name: exported(best, wish.blend) for name, best in tuned.items()}
+    tried = {name: try_blends(best, wish.max_loss) for name, best in tuned.items()}
+    models |= {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
     kept = {name: getattr(bundle.manifest, name) for name in MODELS if name not in tuned}
     settings = {
         f"{model}.{key}": value
@@ -57,9 +56,8 @@ def conclude(
         for name, images in parts.items()
         if images
     }
-    write_report(
-        wish.work / REPORT, bundle.manifest.name, about.name, measured, _facts(wish, sets, tuned, added)
-    )
+    facts = _facts(wish, sets, tuned, tried, added)
+    write_report(wish.work / REPORT, bundle.manifest.name, about.name, measured, facts)
     for model in tuned:
         require_better(model, *measured["yours, held out"], report=wish.work / REPORT)
     figures = {name: pair[1].pages for name, pair in measured.items() if pair[1].pages}
@@ -70,20 +68,20 @@ def conclude(
     return made
 
 
-def exported(checkpoint: Path, blend: float = 1.0) -> Path:
+def exported(checkpoint: Path, share: float = 1.0) -> Path:
     """Exports a checkpoint beside it: with int8 weights, or as float32 where those would change too much.
 
     Args:
         checkpoint: of the tuned network, with `start.safetensors` beside it.
-        blend: see `blended`.
+        share: how far to go from the old weights to the tuned ones, see `training.finetuning.blend`.
 
     Raises:
         UsageError: the export says something else than the checkpoint.
     """
     trained = load_trained(checkpoint)
-    if blend < 1:
+    if share < 1:
         start = load_checkpoint(checkpoint.with_name("start.safetensors")).group("net")
-        trained.network.load_state_dict(blended(start, trained.network.state_dict(), blend))
+        trained.network.load_state_dict(blended(start, trained.network.state_dict(), share))
     both = export(trained)
     weights = "int8" if both.checked["int8"].agreement >= AGREEMENT else "float32"
     if weights == "float32":
@@ -91,17 +89,6 @@ def exported(checkpoint: Path, blend: float = 1.0) -> Path:
     path = checkpoint.with_name(f"{both.model}.onnx")
     write_model(accepted(both, weights), path)
     return path
-
-
-def blended(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights on the straight way from the old ones to the tuned ones (Wortsman et al. 2022, WiSE-FT).
-
-    On that way a network forgets more slowly than it learns: some way back costs little on their images.
-    """
-    return {
-        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
-        for name, value in tuned.items()
-    }
 
 
 DECISIVE = {"recognition": "lines, 1-NED", "detection": "detection H-mean", "direction": "direction"}
@@ -139,7 +126,13 @@ def about_tuned(wish: Wish, bundle: Bundle, images: int) -> About:
     )
 
 
-def _facts(wish: Wish, sets: Sets, tuned: Mapping[str, Path], added: Counter[str]) -> dict[str, Any]:
+def _facts(
+    wish: Wish,
+    sets: Sets,
+    tuned: Mapping[str, Path],
+    tried: Mapping[str, tuple[Blend, ...]],
+    added: Counter[str],
+) -> dict[str, Any]:
     """What the report says besides scores."""
     steps = {model: load_checkpoint(path).state["step"] for model, path in tuned.items()}
     taken = {model: load_checkpoint(path.with_name(LAST)).state["step"] for model, path in tuned.items()}
@@ -147,7 +140,8 @@ def _facts(wish: Wish, sets: Sets, tuned: Mapping[str, Path], added: Counter[str
         "images learnt from": len(sets.yours),
         "images held out": len(sets.held_out),
         "regularization": wish.regularization,
-        "blend": wish.blend,
+        "loss allowed on made text": wish.max_loss,
+        **{f"{model}, share of the way: scores on yours, made": curve(own) for model, own in tried.items()},
         "best step": ", ".join(f"{model} {step} of {taken[model]}" for model, step in steps.items()),
         "characters added": " ".join(f"{char} ({count} lines)" for char, count in added.items()) or "none",
     }

@@ -52,13 +52,17 @@ def finetune(wish: Wish) -> Bundle | None:
     )
     added = new_characters(wish, charset, images) if "recognition" in wish.models else Counter[str]()
     if "recognition" in starts:
-        starts["recognition"] = grow_head(starts["recognition"], tuple(added))
+        before = starts["recognition"]
+        starts["recognition"] = grow_head(before, tuple(added))
     claim_work(wish, bundle, images)
     sets = prepare(wish, images, bundle.manifest.recognition.charset, (*charset, *added))
     tuned = {}
     for model, start in starts.items():
         config = configure(wish, bundle, model, start, sets)
-        best = tune(config, start, wish.work / model, wish.max_minutes)
+        save_start(start, config, Path(config.pretrained))
+        if model == "recognition" and config.data.before:
+            save_start(before, config, Path(config.data.before))
+        best = tune(config, wish.work / model, wish.max_minutes)
         if best is None:
             log.info("time is up; the same command goes on")
             return None
@@ -84,13 +88,16 @@ def find_starts(wish: Wish, bundle: Bundle) -> dict[str, Start]:
     }
 
 
-def tune(config: Config, start: Start, folder: Path, max_minutes: float) -> Path | None:
-    """Trains until the held-out score no longer rises; gives the best checkpoint, None where time was up."""
-    pretrained = Path(config.pretrained)
-    if not pretrained.exists():
+def save_start(start: Start, config: Config, path: Path) -> None:
+    """Writes a network that a run begins with, once."""
+    if not path.exists():
         network = {"name": start.network.name, "options": start.network.options}
         state = {"step": 0, "config": to_tree(config), "network": network, "charset": "".join(start.charset)}
-        save_checkpoint(pretrained, {f"net.{name}": value for name, value in start.weights.items()}, state)
+        save_checkpoint(path, {f"net.{name}": value for name, value in start.weights.items()}, state)
+
+
+def tune(config: Config, folder: Path, max_minutes: float) -> Path | None:
+    """Trains until the held-out score no longer rises; gives the best checkpoint, None where time was up."""
     resume = (folder / LAST).exists()
     if not resume or not finished(folder):
         train(

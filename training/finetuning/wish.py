@@ -29,7 +29,8 @@ class Wish:
         charset: `labels`: what the labels have and the bundle lacks is added; else a charset file or its
             name, whose characters are added.
         freeze: names of layers that stay as they are.
-        blend: how far the weights go from the old ones (0) to the tuned ones (1); not bound to a work folder.
+        max_loss: what the tuned models may lose on made text: the weights go as far to the tuned ones as that
+            allows. Not bound to a work folder.
         starts: checkpoints to start from in the place of the bundle's models.
         overrides: `key=value` laid over the configurations.
         workers: processes that make pages and read.
@@ -47,7 +48,7 @@ class Wish:
     held_out: float = 0.2
     charset: str = "labels"
     freeze: tuple[str, ...] = ()
-    blend: float = 0.7
+    max_loss: float = 0.005
     starts: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
     workers: int = 1

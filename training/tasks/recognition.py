@@ -30,6 +30,7 @@ from training.data.lines import (
 from training.data.teacher import Teacher
 from training.strategies import AUGMENTATIONS, resolve
 from training.strategies.distillation import aligned_targets, class_map, distillation_loss
+from training.strategies.keeping import Before
 from training.tasks.system import System, Task
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ class SourceConfig:
         weight: share of the samples, relative to the other sources.
         field: which text of the shard's labels is learnt.
         seed: of the lines made on the fly.
+        keep: the lines are to be read as before and their texts not learnt; see `Settings.before`.
     """
 
     shard: str = ""
     weight: float = 1.0
     field: str = "text"
     seed: int = 0
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,9 @@ class Settings:
         jitter: see `LineBatches`.
         teacher: a bundle or ONNX file to learn from beside the labels (see `Teacher`); empty = none.
         distillation: weight of its loss beside CTC's.
+        before: checkpoint of the network as it was, which says how lines of sources with `keep` are to be
+            read (see `training.strategies.keeping`); empty = none.
+        keeping: weight of that loss, a mean over columns, beside CTC's, which is one a character.
     """
 
     charset: str = "latin"
@@ -90,6 +96,8 @@ class Settings:
     block: int = 256
     teacher: str = ""
     distillation: float = 0.5
+    before: str = ""
+    keeping: float = 50.0
 
 
 class RecognitionSystem(System):
@@ -109,13 +117,24 @@ class RecognitionSystem(System):
         self.state = {"charset": "".join(charset.characters)}
         self.teacher = Teacher(Path(config.data.teacher)) if config.data.teacher else None
         self.classes = class_map(self.teacher.charset, charset.characters) if self.teacher else None
+        self.before = Before(Path(config.data.before), charset) if config.data.before else None
 
     def loss(self, batch: LineBatch) -> dict[str, Tensor]:
-        """CTC, as the mean over lines of the loss a character."""
-        logits = self.net(self._layout(batch.images))
+        """CTC, as the mean over lines of the loss a character; of kept lines what was said of them before."""
+        images = self._layout(batch.images)
+        logits = self.net(images)
         steps = torch.full((len(logits),), logits.shape[1], dtype=torch.long)
         logs = logits.float().log_softmax(2).transpose(0, 1)
-        loss = F.ctc_loss(logs, batch.targets, steps, batch.lengths, zero_infinity=True)
+        each = F.ctc_loss(logs, batch.targets, steps, batch.lengths, reduction="none", zero_infinity=True)
+        each = each / batch.lengths.clamp(min=1).to(each.device)
+        if self.before is not None:
+            kept = self.before.kept(batch)
+            ctc, held = each[~kept].sum() / len(each), logits.new_zeros(())
+            if kept.any():
+                said = self.before.said(images[kept], logits.shape[2])
+                held = kept.float().mean() * distillation_loss(logits[kept].float(), said)
+            return {"loss": ctc + self.config.data.keeping * held, "ctc": ctc, "kept": held}
+        loss = each.mean()
         if self.teacher is None:
             return {"loss": loss}
         distilled = distillation_loss(logits.float(), self._taught(batch.images, logits.shape[1]))
@@ -192,6 +211,7 @@ def build(config: Config) -> Task:
         jitter=settings.jitter,
         seed=config.seed,
         block=settings.block,
+        kept=[number for number, source in enumerate(settings.sources) if source.keep],
     )
     dev = [
         (i, batch) for i, dev in enumerate(settings.dev) for batch in open_dev(dev, charset, settings.shape)

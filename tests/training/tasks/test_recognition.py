@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.records import UsageError
+from training.checkpoint import load_network, save_checkpoint
 from training.config import build_config, load_config
 from training.data.charset import Charset
 from training.data.lines import LineBatch
 from training.data.shards import write_shard
+from training.networks import build_network
 from training.tasks import recognition
 from training.tasks.recognition import RecognitionSystem, build, load_charset
 
@@ -84,6 +87,56 @@ def test_a_teacher_pulls_the_columns_towards_its_letters(monkeypatch: pytest.Mon
     pull = -net.net.classifier.bias.grad  # type: ignore[operator, union-attr]
     assert pull.argmax().item() == CHARSET.encode("a")[0]
     assert net.teacher is not None and net.teacher.seen == [(32, 64, 3)] * 2  # type: ignore[attr-defined]
+
+
+def save_before(path: Path, charset: str) -> None:
+    options = {"classes": len(charset) + 1, "widths": [4, 4, 4, 8], "neck": 8, "mixers": 1}
+    weights = build_network("line_net", options).state_dict()
+    state = {"network": {"name": "line_net", "options": options}, "charset": charset}
+    save_checkpoint(path, {f"net.{name}": value for name, value in weights.items()}, state)
+
+
+def test_kept_lines_are_held_to_what_was_said_of_them(tmp_path: Path) -> None:
+    save_before(tmp_path / "before.safetensors", "ab")  # it does not know the space
+    net = system(before=str(tmp_path / "before.safetensors"), keeping=3.0)
+    plain, before = system().eval(), load_network(tmp_path / "before.safetensors")
+    assert net.train().before is not None and not any(module.training for module in net.before.modules())
+    net.eval()
+    images = torch.rand(3, 1, 32, 64) * 2 - 1
+    kept = torch.tensor([True, False, True])
+    lines = LineBatch(images, torch.tensor([1, 2, 1, 2, 1, 3]), torch.full((3,), 2), ("ab", "ab", "a "), kept)
+    losses = net.loss(lines)
+    # the second line is theirs, and the third one has a character that is new: both are learnt
+    own = LineBatch(images[1:], torch.tensor([1, 2, 1, 3]), torch.full((2,), 2), ("ab", "a "))
+    torch.testing.assert_close(losses["ctc"], plain.loss(own)["loss"] * 2 / 3)
+    said, says = before(images[:1])[0].softmax(1), net.net(images[:1])[0].softmax(1)
+    by_hand = -sum(float(said[t, k] * says[t, k].log()) for t in range(16) for k in range(3)) / 16 / 3
+    assert losses["kept"].item() == pytest.approx(by_hand, rel=1e-4)
+    torch.testing.assert_close(losses["loss"], losses["ctc"] + 3 * losses["kept"])
+    unmarked = net.loss(own)
+    assert unmarked["kept"] == 0 and torch.isfinite(unmarked["loss"])
+
+
+def test_another_order_of_characters_cannot_be_kept(tmp_path: Path) -> None:
+    save_before(tmp_path / "before.safetensors", "ba")
+    with pytest.raises(UsageError, match="are not the first ones of the charset"):
+        system(before=str(tmp_path / "before.safetensors"))
+
+
+def test_lines_of_kept_sources_are_marked(tmp_path: Path) -> None:
+    for name, grey in (("own", 50), ("other", 200)):
+        pixels = np.full((32, 64, 3), grey, np.uint8)
+        write_shard(tmp_path / name, ((pixels, {"text": "ab"}) for _ in range(3)))
+    sources = f"[{{shard: '{tmp_path / 'own'}'}}, {{shard: '{tmp_path / 'other'}', keep: true}}]"
+    settings = [
+        f"data.sources={sources}",
+        "data.shape.widths=[64]",
+        "data.shape.columns=1024",
+        "data.augment=[]",
+    ]
+    batch = build(load_config("recognition", settings)).train[0]
+    assert batch.kept.tolist() == [bool(line.mean() > 0) for line in batch.images]
+    assert 0 < batch.kept.sum() < 16
 
 
 def test_a_charset_is_spelt_or_named() -> None:
