@@ -23,7 +23,6 @@ MODELS = ("detection", "direction", "recognition")
 _BUILT_IN = Path(__file__).parent / "bundles"
 
 Color = Literal["bgr", "rgb", "gray"]
-LimitSide = Literal["longest", "area", "shortest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ class DetectionSpec(ModelFile):
     """The DB detector: (N, C, H, W) in, probability map (N, 1, H, W) out (PP-OCR section 2.1).
 
     Attributes:
-        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `area` the square root of
-            width x height (shrinks only), `shortest` raises the shortest side to `limit` (enlarges only).
+        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `shortest` raises the
+            shortest side to `limit` (enlarges only).
         limit: that bound in pixels.
         multiple: sides are rounded to a multiple of it.
         threshold: probability from which a pixel is text.
@@ -57,7 +56,7 @@ class DetectionSpec(ModelFile):
         min_side: regions with a shorter side than this, in pixels of the map, are dropped.
     """
 
-    limit_side: LimitSide = "longest"
+    limit_side: Literal["longest", "shortest"] = "longest"
     limit: int = 960
     multiple: int = 32
     threshold: float = 0.3

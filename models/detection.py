@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import DetectionSpec, LimitSide
+from models.bundle import DetectionSpec
 from models.geometry import gray, order_corners
 from models.records import Image, Line, Page, Quad
 from models.session import Normalizer, Session
@@ -65,23 +65,17 @@ class Detector:
 
 
 MAX_SIDE = 4096
-"""No image enters longer than this, except where it is longer itself and `shortest` leaves it as it is."""
+"""Raising the shortest side makes no image longer than this: a line of pixels would become gigabytes."""
 
 
 def input_size(width: int, height: int, spec: DetectionSpec) -> tuple[int, int]:
     """Width and height at which an image enters the detector: bounded, then rounded to `spec.multiple`."""
-    scale = input_scale(width, height, spec.limit_side, spec.limit)
+    if spec.limit_side == "longest":
+        scale = min(1.0, spec.limit / max(width, height))
+    else:
+        scale = max(1.0, spec.limit / min(width, height))
+        scale = min(scale, max(1.0, MAX_SIDE / max(width, height)))
     return _rounded(width * scale, spec.multiple), _rounded(height * scale, spec.multiple)
-
-
-def input_scale(width: int, height: int, side: LimitSide, limit: int) -> float:
-    """By how much an image is enlarged or shrunk for the detector: see `DetectionSpec.limit_side`."""
-    longest = max(width, height)
-    if side == "longest":
-        return min(1.0, limit / longest)
-    if side == "area":
-        return min(1.0, limit / math.sqrt(width * height), MAX_SIDE / longest)
-    return min(max(1.0, limit / min(width, height)), max(1.0, MAX_SIDE / longest))
 
 
 def _rounded(side: float, multiple: int) -> int:

@@ -27,10 +27,6 @@ SPEC = DetectionSpec("d.onnx", "", "bgr", (0.5,) * 3, (0.5,) * 3)
         pytest.param(30000, 1, ("shortest", 736), (30016, 32), id="a line of pixels is not enlarged"),
         pytest.param(1000, 10, ("shortest", 736), (4096, 32), id="a strip is enlarged within bounds"),
         pytest.param(30000, 1, ("longest", 960), (960, 32), id="a line of pixels"),
-        pytest.param(1600, 400, ("area", 640), (1280, 320), id="area shrinks, whatever the shape"),
-        pytest.param(800, 800, ("area", 640), (640, 640), id="area of a square"),
-        pytest.param(500, 320, ("area", 960), (512, 320), id="area never enlarges"),
-        pytest.param(30000, 10, ("area", 960), (4096, 32), id="a strip within an area is bounded"),
     ],
 )
 def test_input_size(width: int, height: int, policy: tuple[str, int], size: tuple[int, int]) -> None:

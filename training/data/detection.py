@@ -19,8 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pyclipper
 
-from models.bundle import LimitSide
-from models.detection import input_scale
 from models.records import Image
 from training.data.labels import LabelledImage
 
@@ -60,8 +58,7 @@ class Warp:
 
     Attributes:
         size: side of the square crop in pixels.
-        limit: the size of page, in pixels, that scale 1 means: the detector's own limit at inference.
-        limit_side: what `limit` bounds: see `models.bundle.DetectionSpec`.
+        limit: the page's longest side, in pixels, that scale 1 means: the detector's own limit at inference.
         scales: smallest and largest scale relative to that, drawn log-uniformly.
         degrees: largest turn to either side.
         flip: probability of a mirrored crop.
@@ -70,7 +67,6 @@ class Warp:
 
     size: int = 640
     limit: int = 960
-    limit_side: LimitSide = "longest"
     scales: tuple[float, float] = (0.5, 3.0)
     degrees: float = 10.0
     flip: float = 0.5
@@ -106,7 +102,7 @@ def draw_matrix(page: LabelledPage, warp: Warp, rng: np.random.Generator) -> npt
     """Draws the 2 x 3 affine matrix from the page to a crop."""
     height, width = page.image.shape[:2]
     low, high = (math.log(scale) for scale in warp.scales)
-    scale = input_scale(width, height, warp.limit_side, warp.limit) * math.exp(rng.uniform(low, high))
+    scale = min(1.0, warp.limit / max(height, width)) * math.exp(rng.uniform(low, high))
     quarters = rng.integers(1, 4) if rng.random() < warp.turned else 0
     angle = math.radians(rng.uniform(-warp.degrees, warp.degrees) + 90 * quarters)
     mirror = -1.0 if rng.random() < warp.flip else 1.0

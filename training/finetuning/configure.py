@@ -82,6 +82,8 @@ def _direction_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> di
 
 def _detection_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> dict[str, Any]:
     spec = bundle.manifest.detection
+    if spec.limit_side != "longest":
+        raise UsageError("a detector whose limit_side is not 'longest' cannot be tuned")
     dev = [{"name": "yours", "labels": sets.labels("held_out")}]
     if sets.made_held_out:
         dev.append({"name": "made", "labels": sets.labels("made_held_out"), "every": 4})  # type: ignore[dict-item]
@@ -90,12 +92,9 @@ def _detection_data(bundle: Bundle, start: Start, sets: Sets, made: float) -> di
         "charset": "=",
         "sources": [own, *([{"labels": sets.labels("made"), "weight": made}] if made else [])],
         "dev": dev,
-        "warp": {"limit_side": spec.limit_side, "limit": spec.limit},
+        "warp": {"limit": spec.limit},
         "pixels": {"color": spec.color, "mean": list(spec.mean), "std": list(spec.std)},
-        "post": {
-            key: getattr(spec, key)
-            for key in ("limit_side", "limit", "threshold", "box_threshold", "unclip_ratio")
-        },
+        "post": {key: getattr(spec, key) for key in ("limit", "threshold", "box_threshold", "unclip_ratio")},
     }
 
 

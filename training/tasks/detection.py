@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.bundle import DetectionSpec, LimitSide
+from models.bundle import DetectionSpec
 from models.detection import find_regions, input_size
 from training.config import Choice, Config
 from training.data.charset import read_charset
@@ -71,7 +71,6 @@ class LossConfig:
 class PostConfig:
     """How the dev pages' maps become lines; see `models.bundle.DetectionSpec`."""
 
-    limit_side: LimitSide = "longest"
     limit: int = 960
     threshold: float = 0.3
     box_threshold: float = 0.6
@@ -172,7 +171,6 @@ def dev_spec(settings: Settings) -> DetectionSpec:
         color=pixels.color,
         mean=pixels.mean,
         std=pixels.std,
-        limit_side=post.limit_side,
         limit=post.limit,
         threshold=post.threshold,
         box_threshold=post.box_threshold,
