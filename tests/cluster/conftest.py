@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 TOOLS = ROOT / ".cluster"
 BUCKET = "pages"
 START_S = 60.0
-JOB_S = 300.0
+JOB_S = 900.0
 
 ENVIRONMENT = {
     **os.environ,
