@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--max_loss",
         type=float,
-        default=0.005,
+        default=0.01,
         metavar="SHARE",
         help="share of made lines that may be lost: the weights go as far towards the tuned ones as that "
         "allows; 1: all the way. The same command and --work, with another --output, trains no further "

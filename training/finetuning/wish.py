@@ -48,7 +48,7 @@ class Wish:
     held_out: float = 0.2
     charset: str = "labels"
     freeze: tuple[str, ...] = ()
-    max_loss: float = 0.005
+    max_loss: float = 0.01
     starts: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
     workers: int = 1

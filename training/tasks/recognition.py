@@ -97,7 +97,7 @@ class Settings:
     teacher: str = ""
     distillation: float = 0.5
     before: str = ""
-    keeping: float = 50.0
+    keeping: float = 20.0
 
 
 class RecognitionSystem(System):
