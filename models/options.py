@@ -9,7 +9,7 @@ from models.engine import Engine
 from models.limits import Limits
 
 if TYPE_CHECKING:
-    from models.bundle import DetectionSpec, RecognitionSpec
+    from models.bundle import DetectionSpec, Manifest, RecognitionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,17 @@ class ReadOptions:
     def recognition(self, spec: RecognitionSpec) -> RecognitionSpec:
         """Likewise of recognition."""
         return spec if self.min_confidence is None else replace(spec, min_confidence=self.min_confidence)
+
+    def settled(self, manifest: Manifest) -> ReadOptions:
+        """The same with the bundle's values in the place of None: what is in force."""
+        detection, recognition = self.detection(manifest.detection), self.recognition(manifest.recognition)
+        return replace(
+            self,
+            min_confidence=recognition.min_confidence,
+            detection_limit=detection.limit,
+            box_threshold=detection.box_threshold,
+            unclip_ratio=detection.unclip_ratio,
+        )
 
 
 DEFAULTS = ReadOptions()

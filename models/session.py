@@ -35,7 +35,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # A plan of memory for every size of page and line saves no time, and holds a third of the memory.
+        # A plan of memory for every size of page and line saves no time, and takes almost half of the memory.
         options.enable_mem_pattern = False
         options.log_severity_level = 4  # what goes wrong is raised; printing it too would spoil the progress
         # Weights stored as int8 are unpacked once, now, and not at every call (half as slow again).

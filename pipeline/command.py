@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ def command(options: JobOptions) -> int:
         options = with_engine(options)
         storage.allow_private_hosts(options.allow_private_hosts)
         bundle = open_bundle(options.bundle, check=True)
+        options = replace(options, read=options.read.settled(bundle.manifest))
         sources = list_sources(options.inputs, left_out)
         with Lock(options.output, options.shard) as lock:
             done = resume(options, bundle)

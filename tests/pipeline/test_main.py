@@ -345,6 +345,15 @@ def test_options_change_what_is_read(job: Callable[..., int], folder: Path) -> N
     assert [row["lines"] for row in rows(folder / "b")] == [[]] * 6
 
 
+def test_asking_for_the_bundle_s_own_value_is_the_same_work(
+    job: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    assert job("--min_confidence", "0.5") == DONE
+    assert job("--min_confidence", "0.4") == USAGE
+    assert "holds pages read with min_confidence = 0.5, not 0.4" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
