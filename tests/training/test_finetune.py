@@ -267,9 +267,21 @@ def test_only_a_better_model_is_kept(bundle: Bundle, pages: Path, tmp_path: Path
     }
     better = replace(before, scores={name: value + 0.1 for name, value in before.scores.items()})
     for model in MODELS:
-        require_better(model, before, better, report=tmp_path)
-        with pytest.raises(UsageError, match=f"the tuned {model} model is no better"):
-            require_better(model, better, before, report=tmp_path)
+        require_better(model, before, better, 0.4, report=tmp_path)
+        with pytest.raises(UsageError, match=rf"the tuned {model} model is no better .* Leave it out"):
+            require_better(model, better, before, 1.0, report=tmp_path)
+        with pytest.raises(UsageError, match=r"Only 0.4 of the way was gone: give a larger --max_loss"):
+            require_better(model, better, before, 0.4, report=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "regularization", "allowed"), [(None, 0.5, 0.01), (None, 0.0, 1.0), (0.02, 0.0, 0.02)]
+)
+def test_who_learns_no_made_text_may_forget_it(
+    bundle: Bundle, pages: Path, asked: float | None, regularization: float, allowed: float
+) -> None:
+    own = replace(wish(bundle, pages), max_loss=asked, regularization=regularization)
+    assert own.allowed_loss == allowed
 
 
 def test_report_shows_labels_and_both_readings(bundle: Bundle, pages: Path, tmp_path: Path) -> None:

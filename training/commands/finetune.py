@@ -62,11 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--max_loss",
         type=float,
-        default=0.01,
         metavar="SHARE",
         help="share of made lines that may be lost: the weights go as far towards the tuned ones as that "
         "allows; 1: all the way. The same command and --work, with another --output, trains no further "
-        "(default: %(default)s)",
+        "(default: 0.01, or 1 with --regularization 0)",
     )
     training.add_argument(
         "--held_out",
@@ -118,8 +117,9 @@ def run(args: argparse.Namespace) -> int:
     from training.finetuning.wish import Wish
 
     for name, low, high in (("regularization", 0.0, 0.95), ("held_out", 0.01, 0.9), ("max_loss", 0.0, 1.0)):
-        if not low <= getattr(args, name) <= high:
-            raise UsageError(f"--{name} is {getattr(args, name)}, must be from {low:g} to {high:g}")
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"--{name} is {value}, must be from {low:g} to {high:g}")
     work = args.work or args.output.with_name(f"{args.output.name}.work")
     wish = Wish(
         bundle=args.bundle,

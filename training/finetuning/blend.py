@@ -20,6 +20,8 @@ from training.tasks.loop import build_task, resumed_config
 log = logging.getLogger(__name__)
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+MADE = "made"
+"""Name of the dev set of made text."""
 SCORES = {
     "recognition": ("ned", "made_exact"),
     "detection": ("h_mean", "made_h_mean"),
@@ -50,12 +52,15 @@ def try_blends(checkpoint: Path, max_loss: float) -> tuple[Blend, ...]:
 
     Args:
         checkpoint: the best one of the run, with `start.safetensors` beside it.
-        max_loss: what the score on made text may lose. Without such a set nothing but 1 is tried.
+        max_loss: what the score on made text may lose. Without a dev set `made` nothing but 1 is tried.
 
     Returns:
-        The old network (share 0), and then those that were tried, each a shorter way than the one before.
+        The old network (share 0), and then those that were tried, each a shorter way than the one before; the
+        shortest is a tenth, even where that loses more.
     """
-    config = resumed_config(checkpoint.parent, ["data.dev.1.every=1"] if _has_made(checkpoint) else [])
+    sets = [dev["name"] for dev in load_checkpoint(checkpoint).state["config"]["data"]["dev"]]
+    made = sets.index(MADE) if MADE in sets else None
+    config = resumed_config(checkpoint.parent, [] if made is None else [f"data.dev.{made}.every=1"])
     task, names = build_task(config), SCORES[config.task]
     start = load_checkpoint(checkpoint.with_name("start.safetensors")).group("net")
     network = load_network(checkpoint)
@@ -64,11 +69,17 @@ def try_blends(checkpoint: Path, max_loss: float) -> tuple[Blend, ...]:
     def ask(share: float) -> Blend:
         network.load_state_dict(blended(start, tuned, share))
         scores = score(task, network)
-        tried = Blend(share, scores[names[0]], scores.get(names[1], 0.0))
+        tried = Blend(share, scores[names[0]], 0.0 if made is None else scores[names[1]])
         log.info("blend %.1f: yours %.4f, made %.4f", tried.share, tried.yours, tried.made)
         return tried
 
-    return walk_back(ask, max_loss)
+    tried = walk_back(ask, max_loss)
+    if lost(tried) > max_loss:
+        log.warning(
+            "even %g of the way the %s model loses %.4f on made text, more than --max_loss %g allows",
+            tried[-1].share, config.task, lost(tried), max_loss,
+        )  # fmt: skip
+    return tried
 
 
 def walk_back(ask: Callable[[float], Blend], max_loss: float) -> tuple[Blend, ...]:
@@ -76,15 +87,16 @@ def walk_back(ask: Callable[[float], Blend], max_loss: float) -> tuple[Blend, ..
     tried = [ask(0.0)]
     for share in SHARES:
         tried.append(ask(share))
-        if tried[-1].made >= tried[0].made - max_loss:
+        if lost(tried) <= max_loss:
             break
     return tuple(tried)
+
+
+def lost(tried: Sequence[Blend]) -> float:
+    """What the last one, which is taken, lost on made text."""
+    return tried[0].made - tried[-1].made
 
 
 def curve(tried: Sequence[Blend]) -> str:
     """What was tried, as a sentence for the report."""
     return "; ".join(f"{each.share:g}: {each.yours:.4f}, {each.made:.4f}" for each in tried)
-
-
-def _has_made(checkpoint: Path) -> bool:
-    return len(load_checkpoint(checkpoint).state["config"]["data"]["dev"]) > 1

@@ -36,7 +36,7 @@ def conclude(
         UsageError: a tuned model is no better on the held-out part.
     """
     models = {name: bundle.model_path(getattr(bundle.manifest, name)) for name in MODELS}
-    tried = {name: try_blends(best, wish.max_loss) for name, best in tuned.items()}
+    tried = {name: try_blends(best, wish.allowed_loss) for name, best in tuned.items()}
     models |= {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
     kept = {name: getattr(bundle.manifest, name) for name in MODELS if name not in tuned}
     settings = {
@@ -59,7 +59,8 @@ def conclude(
     facts = _facts(wish, sets, tuned, tried, added)
     write_report(wish.work / REPORT, bundle.manifest.name, about.name, measured, facts)
     for model in tuned:
-        require_better(model, *measured["yours, held out"], report=wish.work / REPORT)
+        share = tried[model][-1].share
+        require_better(model, *measured["yours, held out"], share, report=wish.work / REPORT)
     figures = {name: pair[1].pages for name, pair in measured.items() if pair[1].pages}
     files = {name: candidate / f"{name}.onnx" for name in MODELS}
     specs = {name: getattr(load_bundle(candidate).manifest, name) for name in MODELS}
@@ -95,8 +96,15 @@ DECISIVE = {"recognition": "lines, 1-NED", "detection": "detection H-mean", "dir
 """The score that says whether a tuned model is better."""
 
 
-def require_better(model: str, before: Measured, after: Measured, report: Path) -> None:
+def require_better(model: str, before: Measured, after: Measured, share: float, report: Path) -> None:
     """Refuses a model that reads their held-out part no better.
+
+    Args:
+        model: its name.
+        before: how the old bundle reads their held-out part.
+        after: how the new one does.
+        share: how far it went to the tuned weights.
+        report: that says more.
 
     Raises:
         UsageError: see above.
@@ -104,10 +112,11 @@ def require_better(model: str, before: Measured, after: Measured, report: Path) 
     score = DECISIVE[model]
     was, is_now = before.scores[score], after.scores[score]
     if is_now <= was:
+        short = f"Only {share:g} of the way was gone: give a larger --max_loss. " if share < 1 else ""
         raise UsageError(
             f"the tuned {model} model is no better on your held-out images ({score} {was:.4f} before, "
-            f"{is_now:.4f} after), so no bundle was written; {report / 'report.md'} says more. Leave it out "
-            "of --model, or label more"
+            f"{is_now:.4f} after), so no bundle was written; {report / 'report.md'} says more. "
+            f"{short}Leave it out of --model, or label more"
         )
 
 
@@ -140,7 +149,7 @@ def _facts(
         "images learnt from": len(sets.yours),
         "images held out": len(sets.held_out),
         "regularization": wish.regularization,
-        "loss allowed on made text": wish.max_loss,
+        "loss allowed on made text": wish.allowed_loss,
         **{f"{model}, share of the way: scores on yours, made": curve(own) for model, own in tried.items()},
         "best step": ", ".join(f"{model} {step} of {taken[model]}" for model, step in steps.items()),
         "characters added": " ".join(f"{char} ({count} lines)" for char, count in added.items()) or "none",

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
+from models.records import UsageError
 from training.config import Choice, Config
 from training.data.charset import Charset, count_missing, read_charset
 from training.data.crops import to_color
@@ -117,6 +118,11 @@ class RecognitionSystem(System):
         self.state = {"charset": "".join(charset.characters)}
         self.teacher = Teacher(Path(config.data.teacher)) if config.data.teacher else None
         self.classes = class_map(self.teacher.charset, charset.characters) if self.teacher else None
+        kept = any(source.keep for source in config.data.sources)
+        if kept != bool(config.data.before):
+            raise UsageError("data.before and sources with keep need each other")
+        if self.teacher and config.data.before:
+            raise UsageError("data.teacher and data.before exclude each other")
         self.before = Before(Path(config.data.before), charset) if config.data.before else None
 
     def loss(self, batch: LineBatch) -> dict[str, Tensor]:

@@ -98,7 +98,7 @@ def save_before(path: Path, charset: str) -> None:
 
 def test_kept_lines_are_held_to_what_was_said_of_them(tmp_path: Path) -> None:
     save_before(tmp_path / "before.safetensors", "ab")  # it does not know the space
-    net = system(before=str(tmp_path / "before.safetensors"), keeping=3.0)
+    net = system(before=str(tmp_path / "before.safetensors"), keeping=3.0, sources=[{"keep": True}])
     plain, before = system().eval(), load_network(tmp_path / "before.safetensors")
     assert net.train().before is not None and not any(module.training for module in net.before.modules())
     net.eval()
@@ -120,7 +120,18 @@ def test_kept_lines_are_held_to_what_was_said_of_them(tmp_path: Path) -> None:
 def test_another_order_of_characters_cannot_be_kept(tmp_path: Path) -> None:
     save_before(tmp_path / "before.safetensors", "ba")
     with pytest.raises(UsageError, match="are not the first ones of the charset"):
+        system(before=str(tmp_path / "before.safetensors"), sources=[{"keep": True}])
+
+
+def test_what_says_how_lines_are_read_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "Teacher", Parrot)
+    save_before(tmp_path / "before.safetensors", "ab")
+    with pytest.raises(UsageError, match="need each other"):
         system(before=str(tmp_path / "before.safetensors"))
+    with pytest.raises(UsageError, match="need each other"):
+        system(sources=[{"keep": True}])
+    with pytest.raises(UsageError, match="exclude each other"):
+        system(before=str(tmp_path / "before.safetensors"), sources=[{"keep": True}], teacher="parrot.onnx")
 
 
 def test_lines_of_kept_sources_are_marked(tmp_path: Path) -> None:
@@ -128,8 +139,11 @@ def test_lines_of_kept_sources_are_marked(tmp_path: Path) -> None:
         pixels = np.full((32, 64, 3), grey, np.uint8)
         write_shard(tmp_path / name, ((pixels, {"text": "ab"}) for _ in range(3)))
     sources = f"[{{shard: '{tmp_path / 'own'}'}}, {{shard: '{tmp_path / 'other'}', keep: true}}]"
+    save_before(tmp_path / "before.safetensors", "ab")
     settings = [
         f"data.sources={sources}",
+        f"data.before={tmp_path / 'before.safetensors'}",
+        "data.charset==ab",
         "data.shape.widths=[64]",
         "data.shape.columns=1024",
         "data.augment=[]",
