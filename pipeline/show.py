@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from models.annotate import overlay
 from models.decoding import decode
-from models.records import Image, Line, Page, UsageError
+from models.records import Image, InputError, Line, Page, UsageError
 from pipeline.look import look
 from transforms import storage
 
@@ -75,7 +75,14 @@ def to_page(row: dict[str, Any]) -> Page:
 
 
 def _pixels(row: dict[str, Any]) -> Image:
-    pages = decode(storage.read(row["uri"]).data)
+    uri = row["uri"]
+    try:
+        data = storage.read(uri).data
+    except InputError as error:
+        relative = storage.is_local(uri) and not Path(uri).is_absolute()
+        hint = "; the path begins where the job ran: run this there" if relative else ""
+        raise UsageError(f"{error.message}{hint}") from None
+    pages = decode(data)
     image = next(page.image for page in pages if page.index == row["page"])
     if image is None:
         raise AssertionError("decoding always gives pixels")

@@ -96,6 +96,17 @@ def test_members_of_archives_and_blank_pages_are_no_picture(
     assert not (tmp_path / "overlay.png").exists()
 
 
+@pytest.mark.parametrize(("uri", "hint"), [("scans/gone.png", True), ("/scans/gone.png", False)])
+def test_an_image_that_is_not_found_where_this_runs(
+    tmp_path: Path, uri: str, hint: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, row(uri, ["text"]))
+    assert main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{uri}: there is no such file" in said and said.count("\n") == 1
+    assert ("begins where the job ran" in said) == hint
+
+
 def test_a_row_becomes_the_page_it_was() -> None:
     page = to_page(row("a.tiff", ["one", "two"], page=3))
     assert (page.uri, page.index, page.width, page.height, page.text) == ("a.tiff", 3, 200, 100, "one\ntwo")

@@ -116,6 +116,22 @@ def test_models_are_tuned_into_a_bundle(
     assert all((work / "report" / name).is_file() for name in pictures)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param({"overrides": ("stepss=3",)}, "unknown key stepss", id="a setting"),
+        pytest.param({"freeze": ("nowhere",)}, "--freeze nowhere: no such layer", id="a layer"),
+    ],
+)
+def test_what_is_misspelt_is_told_before_anything_is_made(
+    bundle: Bundle, pages: Path, asked: dict[str, tuple[str, ...]], said: str
+) -> None:
+    own = wish(bundle, pages, **asked)
+    with pytest.raises(UsageError, match=said):
+        finetune(own)
+    assert not own.work.exists()
+
+
 def test_the_same_command_goes_on_and_another_is_refused(
     bundle: Bundle, pages: Path, few_pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from training.evaluation.labelled import holds_pages
 from training.evaluation.readings import truth_of
 from training.finetuning.configure import configure
 from training.finetuning.result import conclude
-from training.finetuning.sets import new_characters, prepare, usable_images
+from training.finetuning.sets import Sets, new_characters, prepare, usable_images
 from training.finetuning.wish import Wish, claim_work
 from training.recover import Start, grow_head, start_from_bundle, start_from_checkpoint
 from training.tasks.loop import BEST, LAST, resumed_config, train
@@ -54,6 +54,9 @@ def finetune(wish: Wish) -> Bundle | None:
     if "recognition" in starts:
         before = starts["recognition"]
         starts["recognition"] = grow_head(before, tuple(added))
+    planned = Sets(wish.work.resolve(), images, images, bool(wish.regularization), images)
+    for model, start in starts.items():  # a misspelt setting or layer is told before pages are made
+        configure(wish, bundle, model, start, planned)
     claim_work(wish, bundle, images)
     sets = prepare(wish, images, bundle.manifest.recognition.charset, (*charset, *added))
     tuned = {}
