@@ -124,7 +124,7 @@ class TestTableBuilder:
 
 def test_a_page_that_cannot_become_a_row_becomes_a_failure() -> None:
     work = rows._ToTables("bundle", "run", ReadOptions())
-    broken = replace(PAGE, lines=(replace(LINE, confidence=None),))  # type: ignore[arg-type]
+    broken = replace(PAGE, lines=(replace(LINE, weakest=None),))  # type: ignore[arg-type]
     failure = work._row(broken)
     assert isinstance(failure, Failure)
     assert (failure.uri, failure.page, failure.stage) == (PAGE.uri, 2, "row")
