@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import apache_beam as beam
-
-from models.reader import ReadOptions, detector
-from transforms.handler import DEFAULTS, PageModelHandler
+from models.reader import detector
+from transforms.handler import ModelStage
 
 
-class Detect(beam.PTransform):
+class Detect(ModelStage):
     """Finds the lines of text on each page.
 
     Args:
@@ -19,16 +17,4 @@ class Detect(beam.PTransform):
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(
-        self,
-        bundle: str,
-        options: ReadOptions = DEFAULTS,
-        batch_size: int = 1,
-        private_hosts: bool = False,
-    ) -> None:
-        super().__init__()
-        self._handler = PageModelHandler("detect", detector, bundle, options, batch_size, private_hosts)
-
-    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
-        """Applies the stage to pages and failures."""
-        return pages | self._handler.infer()
+    made_by = ("detect", detector)

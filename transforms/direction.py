@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import apache_beam as beam
-
-from models.reader import ReadOptions, direction_classifier
-from transforms.handler import DEFAULTS, PageModelHandler
+from models.reader import direction_classifier
+from transforms.handler import ModelStage
 
 
-class ClassifyDirection(beam.PTransform):
+class ClassifyDirection(ModelStage):
     """Finds upside-down lines and turns their crops.
 
     Args:
@@ -18,18 +16,4 @@ class ClassifyDirection(beam.PTransform):
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 
-    def __init__(
-        self,
-        bundle: str,
-        options: ReadOptions = DEFAULTS,
-        batch_size: int = 1,
-        private_hosts: bool = False,
-    ) -> None:
-        super().__init__()
-        self._handler = PageModelHandler(
-            "direction", direction_classifier, bundle, options, batch_size, private_hosts
-        )
-
-    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
-        """Applies the stage to pages and failures."""
-        return pages | self._handler.infer()
+    made_by = ("direction", direction_classifier)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 import cv2
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from models.bundle import Bundle
+from models.options import DEFAULTS
 from models.reader import PageStage, ReadOptions
 from models.records import Failure, InputError, Page
 from transforms import metrics
@@ -20,8 +21,6 @@ from transforms.elements import Element, PageOrFailure, byte_size
 
 Load = Callable[[Bundle, ReadOptions], PageStage]
 """Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""
-
-DEFAULTS = ReadOptions()
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +80,34 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         """RunInference with this handler."""
         inference: beam.PTransform = RunInference(self).with_output_types(Element)
         return inference
+
+
+class ModelStage(beam.PTransform):
+    """One of the stages that have a model, on pages and failures.
+
+    Args:
+        bundle: a built-in bundle's name, or the path or URI of a folder.
+        options: what to read and how.
+        batch_size: pages in a batch.
+        private_hosts: whether a bundle on https:// may lie on a host that is not public.
+    """
+
+    made_by: ClassVar[tuple[str, Load]]
+    """The stage's name in metrics and failures, and what makes it."""
+
+    def __init__(
+        self,
+        bundle: str,
+        options: ReadOptions = DEFAULTS,
+        batch_size: int = 1,
+        private_hosts: bool = False,
+    ) -> None:
+        super().__init__()
+        self._handler = PageModelHandler(*self.made_by, bundle, options, batch_size, private_hosts)
+
+    def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
+        """Applies the stage to pages and failures."""
+        return pages | self._handler.infer()
 
 
 # A process keeps its models from wave to wave; Beam's own sharing holds them by weak references only.

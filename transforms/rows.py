@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
+from models.options import DEFAULTS
 from models.reader import ReadOptions, finish
 from models.records import Char, Failure, Line, Page
 from transforms import metrics
 from transforms.elements import PageOrFailure
-from transforms.handler import DEFAULTS, failed
+from transforms.handler import failed
 
 STAGE = "row"
 SCHEMA_VERSION = "1"
