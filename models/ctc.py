@@ -30,18 +30,24 @@ class Reading:
 
 def decode(
     classes: npt.NDArray[np.integer], probabilities: npt.NDArray[np.float32], charset: Sequence[str]
-) -> Reading:
-    """Collapses repeats and removes blanks.
+) -> list[Reading]:
+    """Collapses repeats and removes blanks, of all lines of a batch at once.
 
     Args:
-        classes: (T,), the best class of each step; 0 is the blank, i is `charset[i - 1]`.
-        probabilities: (T,), theirs.
+        classes: (N, T), the best class of each step; 0 is the blank, i is `charset[i - 1]`.
+        probabilities: (N, T), theirs.
         charset: one character a class, the blank left out.
     """
     begins = classes != BLANK
-    begins[1:] &= classes[1:] != classes[:-1]
-    (steps,) = begins.nonzero()
-    return Reading("".join([charset[i - 1] for i in classes[steps]]), probabilities[steps], steps)
+    begins[:, 1:] &= classes[:, 1:] != classes[:, :-1]
+    lines, steps = begins.nonzero()
+    characters = [charset[i - 1] for i in classes[lines, steps].tolist()]
+    confidences = probabilities[lines, steps]
+    ends = np.searchsorted(lines, np.arange(len(classes)), side="right").tolist()
+    return [
+        Reading("".join(characters[start:end]), confidences[start:end], steps[start:end])
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
 def extents(reading: Reading, steps: float) -> tuple[Char, ...]:

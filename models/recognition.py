@@ -66,8 +66,8 @@ class Recognizer:
         read = list(lines)
         for width, members in self._batches(crops):
             classes, probabilities = self._decide([crops[i] for i in members], width)
-            for row, i in enumerate(members):
-                reading = ctc.decode(classes[row], probabilities[row], spec.charset)
+            readings = ctc.decode(classes, probabilities, spec.charset)
+            for reading, i in zip(readings, members, strict=True):
                 read[i] = self._filled(lines[i], reading, classes.shape[1] * crops[i].shape[1] / width)
         return read
 

@@ -14,7 +14,8 @@ CHARSET = ("a", "b", " ")
 
 def decode(classes: list[int], probabilities: list[float] | None = None) -> ctc.Reading:
     values = probabilities or [0.5] * len(classes)
-    return ctc.decode(np.array(classes, np.int64), np.array(values, np.float32), CHARSET)
+    (reading,) = ctc.decode(np.array([classes], np.int64), np.array([values], np.float32), CHARSET)
+    return reading
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,23 @@ def collapse(classes: list[int]) -> str:
 @given(st.lists(st.integers(0, len(CHARSET)), max_size=40))
 def test_agrees_with_the_definition(classes: list[int]) -> None:
     assert decode(classes).text == collapse(classes)
+
+
+@given(
+    st.integers(0, 12).flatmap(
+        lambda steps: st.lists(
+            st.lists(st.integers(0, len(CHARSET)), min_size=steps, max_size=steps), max_size=5
+        )
+    )
+)
+def test_lines_of_a_batch_are_read_as_each_alone(lines: list[list[int]]) -> None:
+    shape = (len(lines), len(lines[0]) if lines else 0)
+    classes = np.array(lines, np.int64).reshape(shape)
+    probabilities = np.linspace(0, 1, classes.size, dtype=np.float32).reshape(shape)
+    readings = ctc.decode(classes, probabilities, CHARSET)
+    assert [reading.text for reading in readings] == [collapse(line) for line in lines]
+    for row, reading in enumerate(readings):
+        np.testing.assert_array_equal(reading.confidences, probabilities[row, reading.steps])
 
 
 @given(st.lists(st.integers(0, len(CHARSET)), max_size=40))

@@ -62,9 +62,7 @@ def test_normalisation(reference: dict[str, np.ndarray], name: str, i: int, widt
 
 def test_ctc(reference: dict[str, np.ndarray]) -> None:
     probabilities = reference["probabilities"]
-    for row, text, confidence in zip(
-        probabilities, reference["texts"], reference["confidences"], strict=True
-    ):
-        reading = ctc.decode(row.argmax(axis=1), row.max(axis=1), CHARSET)
+    readings = ctc.decode(probabilities.argmax(axis=2), probabilities.max(axis=2), CHARSET)
+    for reading, text, confidence in zip(readings, reference["texts"], reference["confidences"], strict=True):
         assert reading.text == str(text)
         assert float(reading.confidences.mean()) == pytest.approx(float(confidence), abs=1e-5)

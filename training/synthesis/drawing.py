@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -22,12 +24,14 @@ class Setting:
         spacing: extra space between characters as a fraction of the size.
         jitter: how far a typewriter's characters leave the baseline, as a fraction of the size.
         stretch: width as a multiple of the natural one.
+        gap: width of the spaces between words as a multiple of the face's own.
     """
 
     size: int
     spacing: float = 0.0
     jitter: float = 0.0
     stretch: float = 1.0
+    gap: float = 1.0
 
 
 def draw_text(face: Face, text: str, setting: Setting, rng: Random) -> tuple[Mask, int]:
@@ -41,28 +45,25 @@ def draw_text(face: Face, text: str, setting: Setting, rng: Random) -> tuple[Mas
     ascent, descent = font.getmetrics()
     # Accented capitals overshoot the ascent of many fonts.
     above, below = ascent + setting.size // 4, descent + setting.size // 6
-    advances = _advances(font, text, setting) if apart else None
-    width = int(advances[-1] if advances else font.getlength(text)) + setting.size * 2
-    image = Image.new("L", (max(width, 4), above + below))
+    pieces = list(text) if apart else [text] if setting.gap == 1.0 else re.split("( )", text)
+    places = _places(font, pieces, setting)
+    image = Image.new("L", (int(places[-1]) + setting.size * 2, above + below))
     pen = ImageDraw.Draw(image)
-    if advances is None:
-        pen.text((setting.size, above), text, fill=255, font=font, anchor="ls")
-    else:
-        for char, x in zip(text, advances, strict=False):
-            shift = rng.gauss(0, setting.jitter) * setting.size
-            ink = 255 if not setting.jitter else rng.randint(185, 255)
-            pen.text((setting.size + x, above + shift), char, fill=ink, font=font, anchor="ls")
+    for piece, x in zip(pieces, places, strict=False):
+        shift = rng.gauss(0, setting.jitter) * setting.size if apart else 0.0
+        ink = 255 if not setting.jitter else rng.randint(185, 255)
+        pen.text((setting.size + x, above + shift), piece, fill=ink, font=font, anchor="ls")
     mask = _trim_sides(np.asarray(image, np.uint8))
     if setting.stretch != 1.0:
         mask = resize(mask, mask.shape[1] * setting.stretch, mask.shape[0], cv2.INTER_LINEAR)
     return mask, above
 
 
-def _advances(font: ImageFont.FreeTypeFont, text: str, setting: Setting) -> list[float]:
-    """The x of each character and the end, spaced one by one."""
+def _places(font: ImageFont.FreeTypeFont, pieces: Sequence[str], setting: Setting) -> list[float]:
+    """The x of each piece and the end: pieces are characters, words and the spaces between them, or all."""
     x, places = 0.0, [0.0]
-    for char in text:
-        x += font.getlength(char) + setting.spacing * setting.size
+    for piece in pieces:
+        x += font.getlength(piece) * (setting.gap if piece == " " else 1.0) + setting.spacing * setting.size
         places.append(x)
     return places
 

@@ -143,9 +143,9 @@ def _setting(look: Look, rng: Random) -> Setting:
             (rng.uniform(-0.05, 0.0), rng.uniform(0.0, 0.12), rng.uniform(0.1, 0.45 if look.scene else 0.3))
         )
     stretch = rng.choice((1.0, 1.0, rng.uniform(0.72, 1.25), rng.uniform(0.9, 1.1)))
-    return Setting(
-        size=rng.choice(SIZES), spacing=spacing, jitter=look.jitter * rng.random(), stretch=stretch
-    )
+    # Justified print, and faces whose spaces are narrow: what is a gap between words is told by the letters'.
+    gap = rng.choice((1.0, 1.0, rng.uniform(0.55, 1.0), rng.uniform(1.0, 2.2)))
+    return Setting(rng.choice(SIZES), spacing, look.jitter * rng.random(), stretch, gap)
 
 
 def _label_rows(mask: Mask, baseline: int, size: int, rng: Random) -> tuple[float, float]:
