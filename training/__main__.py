@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "data": "check, crop, split, pack, relabel and preview labelled images",
     "synthesize": "make lines, pages and directions",
     "train": "train a network by a configuration, or go on with a run",
+    "recover": "take a network out of a bundle, to train it further",
     "finetune": "tune a bundle to your own labelled images",
     "prune": "make a trained network smaller by FPGM, and fine-tune it",
     "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",

@@ -1,8 +1,8 @@
 """Trainable weights out of a bundle: an exported ONNX file goes back into the network that it came from.
 
 The exporter writes layers in the order in which they run, so the n-th convolution of the graph belongs to the
-n-th that the network runs. int8 weights are unpacked; a batch norm, folded into its convolution, becomes one
-that only adds that convolution's bias. What comes out is checked against the file: same input, same output.
+n-th that the network runs. int8 weights are unpacked; batch norms, folded into their convolutions, are taken
+out again (`training.norms`). What comes out is checked against the file: same input, same output.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ from torch import Tensor, nn
 from models.bundle import Bundle, DetectionSpec, RecognitionSpec
 from models.records import UsageError
 from models.session import Session
-from training.checkpoint import load_checkpoint, load_network
-from training.config import CONFIGS, Choice, read_yaml
+from training.checkpoint import load_checkpoint, load_network, save_checkpoint
+from training.config import CONFIGS, Choice, Config, read_yaml, to_tree
 from training.data.charset import base_of
 from training.export import TOLERANCE
 from training.graph import METADATA, Spec, example, model_name
 from training.networks import build_network
 from training.networks.db import DBNet
+from training.norms import measure_norms, unfold
 from training.parity import deviation
+from training.tasks.loop import build_task
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)
 """Layers with weights that can be recovered."""
@@ -128,6 +130,35 @@ def start_from_checkpoint(path: Path) -> tuple[str, Start]:
     network = Choice(state["network"]["name"], state["network"]["options"])
     weights = load_network(path).state_dict()
     return state["config"]["task"], Start(network, weights, tuple(state.get("charset", "")))
+
+
+def measured(start: Start, config: Config, batches: int) -> Start:
+    """The same network, its batch norms' averages measured on batches of a configuration's training data.
+
+    Args:
+        start: of a bundle, where batch norms are right in evaluation only.
+        config: for the task and its data.
+        batches: how many.
+    """
+    task = build_task(replace(config, network=start.network, data=replace(config.data, dev=())))
+    task.system.net.load_state_dict(start.weights)
+    task.system.eval()
+
+    def run() -> None:
+        for number in range(batches):
+            task.system.loss(task.train[number])
+
+    measure_norms(task.system.net, run)
+    weights = {name: value.detach().clone() for name, value in task.system.net.state_dict().items()}
+    return Start(start.network, weights, start.charset)
+
+
+def save_start(start: Start, config: Config, path: Path) -> None:
+    """Writes a network that a run begins with, once."""
+    if not path.exists():
+        network = {"name": start.network.name, "options": start.network.options}
+        state = {"step": 0, "config": to_tree(config), "network": network, "charset": "".join(start.charset)}
+        save_checkpoint(path, {f"net.{name}": value for name, value in start.weights.items()}, state)
 
 
 def candidates(file: onnx.ModelProto, spec: Spec) -> Iterator[Choice]:
@@ -248,7 +279,11 @@ def fill(layers: Sequence[nn.Module], nodes: Sequence[Node]) -> None:
         if isinstance(layer, nn.BatchNorm2d) and not (left and left[0].kind is nn.BatchNorm2d):
             if bias is None:
                 raise RecoverError("a batch norm stands behind no layer with a bias")
-            _make_bias(layer, bias)
+            if len(bias) != layer.num_features:
+                raise RecoverError(
+                    f"shapes differ: {layer.num_features} filters here, {len(bias)} in the file"
+                )
+            unfold(layers[i - 1], layer, torch.from_numpy(np.array(bias, np.float32)))
             continue
         if not left or left[0].kind is not type(layer):
             found = left[0].kind.__name__ if left else "nothing"
@@ -273,15 +308,6 @@ def fill(layers: Sequence[nn.Module], nodes: Sequence[Node]) -> None:
 
 def _followed_by_norm(layers: Sequence[nn.Module], i: int) -> bool:
     return i + 1 < len(layers) and isinstance(layers[i + 1], nn.BatchNorm2d)
-
-
-def _make_bias(norm: nn.BatchNorm2d, bias: npt.NDArray[np.float32]) -> None:
-    """A batch norm that, in evaluation, adds `bias` and nothing else."""
-    assert norm.running_mean is not None and norm.running_var is not None  # for the type checker
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1.0)
-    norm.weight.fill_((1.0 + norm.eps) ** 0.5)
-    _copy([norm.bias], [bias])
 
 
 def _copy(targets: Sequence[Tensor | None], values: Sequence[npt.NDArray[np.float32]]) -> None:

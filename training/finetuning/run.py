@@ -15,15 +15,15 @@ import torch
 
 from models.bundle import MODELS, Bundle, load_bundle
 from models.records import UsageError
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.config import Config, to_tree
+from training.checkpoint import load_checkpoint
+from training.config import Config
 from training.evaluation.labelled import holds_pages
 from training.evaluation.readings import truth_of
 from training.finetuning.configure import configure
 from training.finetuning.result import conclude
 from training.finetuning.sets import Sets, new_characters, prepare, usable_images
 from training.finetuning.wish import Wish, claim_work
-from training.recover import Start, grow_head, start_from_bundle, start_from_checkpoint
+from training.recover import Start, grow_head, save_start, start_from_bundle, start_from_checkpoint
 from training.tasks.loop import BEST, LAST, resumed_config, train
 
 log = logging.getLogger(__name__)
@@ -89,14 +89,6 @@ def find_starts(wish: Wish, bundle: Bundle) -> dict[str, Start]:
         for model in MODELS
         if model in wish.models
     }
-
-
-def save_start(start: Start, config: Config, path: Path) -> None:
-    """Writes a network that a run begins with, once."""
-    if not path.exists():
-        network = {"name": start.network.name, "options": start.network.options}
-        state = {"step": 0, "config": to_tree(config), "network": network, "charset": "".join(start.charset)}
-        save_checkpoint(path, {f"net.{name}": value for name, value in start.weights.items()}, state)
 
 
 def tune(config: Config, folder: Path, max_minutes: float) -> Path | None:

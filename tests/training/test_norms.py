@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from models.bundle import load_bundle
+from training.__main__ import main
+from training.checkpoint import load_network
+from training.config import load_config
+from training.norms import FILTER_RMS, measure_norms, unfold
+from training.recover import start_from_bundle
+from training.tasks.loop import build_task
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(nn.Conv2d(3, 5, 3, bias=False), id="convolution"),
+        pytest.param(nn.Conv2d(6, 6, 3, groups=6, bias=False), id="depthwise"),
+        pytest.param(nn.ConvTranspose2d(3, 5, 2, 2, bias=False), id="transposed"),
+    ],
+)
+@torch.no_grad()
+def test_an_unfolded_layer_computes_what_the_folded_one_did(layer: nn.Conv2d) -> None:
+    torch.manual_seed(3)
+    axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+    shape = [-1 if i == axis else 1 for i in range(4)]
+    nn.init.normal_(layer.weight)
+    count = layer.weight.shape[axis]
+    layer.weight.mul_(10.0 ** -torch.arange(count).float().reshape(shape))  # filters of very different sizes
+    layer.weight.select(axis, 0).zero_()
+    bias = torch.randn(layer.out_channels)
+    image = torch.randn(2, layer.in_channels, 9, 8)
+    expected = layer(image) + bias[:, None, None]
+    norm = nn.BatchNorm2d(layer.out_channels).eval()
+    unfold(layer, norm, bias)
+    torch.testing.assert_close(norm(layer(image)), expected, rtol=1e-5, atol=1e-6)
+    sizes = layer.weight.square().mean([i for i in range(4) if i != axis]).sqrt()
+    assert sizes[0] == 0
+    assert ((sizes[1:] > FILTER_RMS / 1.42) & (sizes[1:] < FILTER_RMS * 1.42)).all()
+
+
+@torch.no_grad()
+def test_measured_norms_say_the_same_in_evaluation_and_nearly_so_in_training() -> None:
+    torch.manual_seed(4)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2)
+    ).eval()
+    images = [torch.randn(8, 1, 20, 20) + 0.5 for _ in range(6)]
+    before = [network(image) for image in images]
+    measure_norms(network, lambda: [network(image) for image in images])
+    for image, said in zip(images, before, strict=True):
+        torch.testing.assert_close(network(image), said, rtol=1e-4, atol=1e-5)
+    first = network[0](torch.cat(images))
+    norm = network[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    torch.testing.assert_close(norm.running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, first.var((0, 2, 3), unbiased=False), rtol=1e-4, atol=1e-6)
+    apart = (network.train()(torch.cat(images)) - torch.cat(before)).abs().max()
+    assert apart < 1e-3
+
+
+def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its norms, alive again, read in training nearly what they read in evaluation."""
+    out = tmp_path / "start.safetensors"
+    command = ["recover", "recognition_latin", "--batches", "12", "--output", str(out)]
+    assert main([*command, "data.sources=[{seed: 5}]"]) == 0
+    assert "recognition network of latin" in capsys.readouterr().out
+    network = load_network(out)
+    said = start_from_bundle(load_bundle("latin"), "recognition")
+    assert set(network.state_dict()) == set(said.weights)
+    config = load_config("recognition_latin", ["data.sources=[{seed: 6}]", "data.dev=[]"])
+    lines = build_task(config).train[0].images
+    with torch.no_grad():
+        evaluated, trained = network.eval()(lines), network.train()(lines)
+    assert evaluated.argmax(2).eq(trained.argmax(2)).float().mean() > 0.9
+    assert main(["recover", "recognition_latin", "--output", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err

@@ -1,0 +1,47 @@
+"""`ppocr-train recover`: a bundle's network as a checkpoint, for runs that go on from it.
+
+ppocr-train recover recognition_latin --bundle latin --output runs/start.safetensors
+ppocr-train train recognition_latin pretrained=runs/start.safetensors --output runs/recognition
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument(
+        "config",
+        help="YAML file, or the name of one in training/configs: what kind of model, and the data that its "
+        "batch norms are measured on",
+    )
+    parser.add_argument("--bundle", default="latin", help="name or folder (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the .safetensors to write"
+    )
+    parser.add_argument(
+        "--batches",
+        type=int,
+        default=100,
+        help="training batches that batch norms are measured on (default: %(default)s)",
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the configuration")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Takes the weights out of the bundle, measures batch norms, writes."""
+    from models.bundle import load_bundle
+    from models.records import UsageError
+    from training.config import load_config
+    from training.recover import measured, save_start, start_from_bundle
+
+    if args.output.exists():
+        raise UsageError(f"{args.output} is there already; choose another --output")
+    config = load_config(args.config, args.overrides)
+    start = measured(start_from_bundle(load_bundle(args.bundle), config.task), config, args.batches)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_start(start, config, args.output)
+    print(f"wrote {args.output}: the {config.task} network of {args.bundle}")
+    return 0
