@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of made lines that may be lost: the weights go as far towards the tuned ones as that "
         "allows; 1: all the way. The same command and --work, with another --output, trains no further "
-        "(default: 0.01, or 1 with --regularization 0)",
+        "(default: 0.005, or 1 with --regularization 0)",
     )
     training.add_argument(
         "--held_out",
