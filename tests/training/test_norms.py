@@ -79,3 +79,5 @@ def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.
     assert evaluated.argmax(2).eq(trained.argmax(2)).float().mean() > 0.9
     assert main(["recover", "recognition_latin", "--output", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
+    assert main(["recover", "recognition_latin", "--output", str(tmp_path / "x"), "--batches", "0"]) == 2
+    assert "--batches is 0" in capsys.readouterr().err

@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.exists():
         raise UsageError(f"{args.output} is there already; choose another --output")
+    if args.batches < 1:
+        raise UsageError(f"--batches is {args.batches}, must be 1 or more")
     config = load_config(args.config, args.overrides)
     start = measured(start_from_bundle(load_bundle(args.bundle), config.task), config, args.batches)
     args.output.parent.mkdir(parents=True, exist_ok=True)
