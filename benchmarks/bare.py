@@ -1,6 +1,6 @@
 """The bare limit: the inference engine alone, on the tensors that the job gives it, one thread a process.
 
-Pages go through one by one and with the options that the job has by default.
+Pages go through in the job's batches and with the options that it has by default.
 
 Usage: python -m benchmarks.bare BUNDLE LIST
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ from models.detection import Detector
 from models.direction import DirectionClassifier
 from models.reader import rectifier
 from models.recognition import Recognizer
+from models.records import Page
 from models.session import Session, open_session
+from pipeline.options import JobOptions
+from transforms.handler import FULL, parts
 
 Call = tuple["Recorder", npt.NDArray[np.float32]]
 
@@ -62,16 +65,33 @@ def main(bundle_name: str, listing: str) -> None:
     recognize = Recognizer(manifest.recognition, Recorder(bundle.model_path(manifest.recognition), calls))
     rectify = rectifier(bundle)
     seconds = 0.0
-    for page in (
-        page for path in paths for page in decode(Path(path).read_bytes(), one_channel=manifest.one_channel)
+    for batch in _batches(
+        page
+        for path in paths
+        for pixels in decode(Path(path).read_bytes(), one_channel=manifest.one_channel)
+        for page in rectify(detect([pixels]))
     ):
-        calls.clear()
-        recognize(direct(rectify(detect([page]))))
+        recognize(direct(batch))
         start = time.perf_counter()
         for session, tensor in calls:
             session.again(tensor)
         seconds += time.perf_counter() - start
+        calls.clear()
     print(json.dumps({"images": len(paths), "seconds": seconds}))
+
+
+def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:
+    """Pages as Beam batches them for direction and recognition."""
+    batch: list[Page] = []
+    taken, size = 0, JobOptions((), "").recognition_batch
+    for page in pages:
+        needs = parts(size, page)
+        if taken + needs > FULL:
+            yield batch
+            batch, taken = [], 0
+        batch.append(page)
+        taken += needs
+    yield batch
 
 
 if __name__ == "__main__":

@@ -160,7 +160,10 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     from pipeline import graph, runner
 
     options, one_channel = job.options, job.bundle.manifest.one_channel
-    wave_job = graph.WaveJob(manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts)
+    takers = job.workers.count if job.workers is not None else 0
+    wave_job = graph.WaveJob(
+        manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts, takers
+    )
     beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
     graph.build(pipeline, wave_job)
@@ -196,6 +199,8 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
     errors: Mapping[str, int] = counts.errors
     if not job.options.local:  # clusters may count work twice that they did twice, or not at all
         errors = waves.kinds(output, name)
+    elif counts.files != job.files[wave]:
+        raise JobError(f"wave {wave}: {counts.files} of {job.files[wave]} files were taken")
     elif written != counted:
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"

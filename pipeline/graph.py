@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import apache_beam as beam
 
 from models.reader import detector, direction_classifier, recognizer
-from pipeline import progress
-from pipeline.manifest import read_groups
+from pipeline import dealing, progress
 from pipeline.options import JobOptions
 from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows
 from transforms.elements import Element, PageOrFailure
 from transforms.handler import PageModelHandler
 from transforms.storage import Source
-
-NEIGHBOURS = 240
-"""Files of similar size that are dealt out together: a multiple of most numbers of workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +27,7 @@ class WaveJob:
         run_id: likewise.
         one_channel: whether the bundle's models all take grey pages.
         facts: for the data files' metadata.
+        takers: worker processes on this machine that take the files by turns; 0: Beam deals them out.
     """
 
     manifest: str
@@ -42,21 +37,29 @@ class WaveJob:
     run_id: str
     one_channel: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+    takers: int = 0
 
 
 def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     """Puts a wave's transforms into a pipeline.
 
-    The one Reshuffle deals out files' names. All after it, up to the sinks, is one fused stage: a page's
-    pixels stay in the process that read them.
+    The one Reshuffle deals out files' names, or wakes all workers, who take them by turns. All after it, up
+    to the sinks, is one fused stage: a page's pixels stay in the process that read them.
     """
     options, read = job.options, job.options.read
     bundle, private = options.bundle, options.allow_private_hosts
+    wave = pipeline | "Wave" >> beam.Create([job.manifest] * max(1, job.takers), reshuffle=False)
+    if job.takers:
+        sources = (
+            wave
+            | "Deal" >> beam.Reshuffle()
+            | "TakeFiles" >> beam.FlatMap(dealing.taken).with_output_types(Source)
+        )
+    else:
+        listed = wave | "ReadManifest" >> beam.FlatMap(dealing.listed).with_output_types(Source)
+        sources = listed | "Deal" >> beam.Reshuffle()
     rows = (
-        pipeline
-        | "Wave" >> beam.Create([job.manifest], reshuffle=False)
-        | "ReadManifest" >> beam.FlatMap(dealt).with_output_types(Source)
-        | "Deal" >> beam.Reshuffle()
+        sources
         | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=private)
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
         | "Rectify" >> Rectify(bundle, private)
@@ -74,22 +77,6 @@ def load_models(options: JobOptions) -> None:
         PageModelHandler(
             "load", load, options.bundle, options.read, private_hosts=options.allow_private_hosts
         ).load_model()
-
-
-def dealt(manifest: str) -> Iterator[Source]:
-    """A wave's sources, in an order that gives workers who take turns the same amount of work.
-
-    The local runner gives each worker every n-th element, once and for all. Sorted by size and cut into
-    groups, each worker gets as many small files as large ones; the groups come in random order, so that the
-    first ones are no measure of the others by their size, and the time left can be told from them.
-    """
-    chance = random.Random(manifest)
-    for sources in read_groups(manifest):
-        sources.sort(key=lambda source: source.byte_size or 0)
-        groups = [sources[i : i + NEIGHBOURS] for i in range(0, len(sources), NEIGHBOURS)]
-        chance.shuffle(groups)
-        for group in groups:
-            yield from group
 
 
 def _count(element: PageOrFailure) -> PageOrFailure:

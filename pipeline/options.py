@@ -79,8 +79,8 @@ class JobOptions:
         retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
         allow_private_hosts: read https:// also from addresses that are not public.
         verbose: show what Beam and the job log.
-        detection_batch: pages that the detector gets at once.
-        recognition_batch: pages whose lines go through direction and recognition together.
+        detection_batch: most pages that the detector gets at once.
+        recognition_batch: most pages whose lines go through direction and recognition together.
         runner: Beam's name of a runner; None for this machine.
         beam: options passed through to Beam.
     """
@@ -98,7 +98,7 @@ class JobOptions:
     allow_private_hosts: bool = False
     verbose: bool = False
     detection_batch: int = 1
-    recognition_batch: int = 1
+    recognition_batch: int = 8
     runner: str | None = None
     beam: tuple[str, ...] = ()
 
@@ -372,11 +372,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--detection_batch", type=_whole(1), default=_DEFAULT.detection_batch, metavar="N",
-        help=f"pages that the detector gets at once {_DEFAULT_IS}",
+        help=f"most pages that the detector gets at once {_DEFAULT_IS}",
     )  # fmt: skip
     add(
         "--recognition_batch", type=_whole(1), default=_DEFAULT.recognition_batch, metavar="N",
-        help=f"pages whose lines are read together {_DEFAULT_IS}",
+        help=f"most pages whose lines are read together {_DEFAULT_IS}",
     )  # fmt: skip
     add("--verbose", action="store_true", help="show what Beam and the job log")
     add(

@@ -32,6 +32,7 @@ class Counts:
     """What a pipeline did; the counts of a wave's parts add up.
 
     Attributes:
+        files: files that workers took.
         pages: rows of pages.
         lines: lines of those.
         errors: rows of errors, by kind.
@@ -39,6 +40,7 @@ class Counts:
         changed: files that had changed since they were listed.
     """
 
+    files: int = 0
     pages: int = 0
     lines: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -48,7 +50,7 @@ class Counts:
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
         """The counts among a pipeline's metrics."""
-        from transforms.metrics import CHANGED, ERRORS, MICROSECONDS, NAMESPACE
+        from transforms.metrics import CHANGED, ERRORS, FILES, MICROSECONDS, NAMESPACE
 
         found = metrics.query()
         ours = [
@@ -57,6 +59,7 @@ class Counts:
         ]
         counters, spent = ours[0], {name: result.sum for name, result in ours[1].items()}
         return cls(
+            counters.get(FILES, 0),
             counters.get("pages", 0),
             counters.get("lines", 0),
             _below(ERRORS, counters),
@@ -67,6 +70,7 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         """Both together."""
         return Counts(
+            self.files + other.files,
             self.pages + other.pages,
             self.lines + other.lines,
             self.errors + other.errors,
@@ -114,7 +118,7 @@ def _rescue_one(
         except WorkerDiedError:
             waves.clean(output, name)
     _write_error(output, name, source, facts)
-    return Counts(errors=Counter({CRASHED: 1}))
+    return Counts(files=1, errors=Counter({CRASHED: 1}))
 
 
 def _run_part(run: Callable[[str, str], Counts], output: str, name: str, sources: Sequence[Source]) -> Counts:

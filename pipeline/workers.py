@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-from pipeline import progress
+from pipeline import dealing, progress
 from pipeline.options import JobOptions
 
 LOOK_S = 0.1
@@ -70,14 +70,18 @@ class Workers:
         self._workers: list[Worker] = []
         prepare()  # a process with one thread: none of the driver's threads and connections come along
         self._context = multiprocessing.get_context("forkserver")
+        self._turn = dealing.new_turn(self._context)
 
     def start(self) -> None:
         """Starts all that do not run."""
         self._workers = [worker for worker in self._workers if not _gone([worker])]
+        if not self._workers:
+            self._turn = dealing.new_turn(self._context)  # whoever was killed may have held the old one
         while len(self._workers) < self.count:
             ours, theirs = self._context.Pipe()
             tally = progress.new_tally()
-            process = self._context.Process(target=_work, args=(theirs, tally, self._options), daemon=True)
+            given = (theirs, tally, self._turn, self._options)
+            process = self._context.Process(target=_work, args=given, daemon=True)
             process.start()
             theirs.close()
             self._tallies.append(tally)
@@ -96,13 +100,14 @@ class Workers:
         """Does what needs all workers, such as running a pipeline, for as long as all of them live.
 
         Beam may wait for ever for a worker that is killed before or while it connects. So the work is done in
-        a thread, which is left alone with its fate when a worker is gone.
+        a thread, which is left alone with its fate when a worker is gone. The first file is next again.
 
         Raises:
             WorkerDiedError: one is gone.
             RuntimeError: one is gone that was not ready to work, so that no file can be at fault.
             Exception: whatever `work` raises otherwise.
         """
+        self._turn.value = 0
         outcome: Future[T] = Future()
         threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
         while not wait([outcome], LOOK_S).done:
@@ -149,12 +154,13 @@ def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
         outcome.set_exception(error)
 
 
-def _work(pipe: Connection, tally: progress.Tally, options: JobOptions | None) -> None:
+def _work(pipe: Connection, tally: progress.Tally, turn: dealing.Turn, options: JobOptions | None) -> None:
     """A worker's life: serve the pipelines that the driver names, until the driver is gone."""
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
     progress.adopt(tally)
+    dealing.adopt(turn)
     if options is not None:
         from pipeline import logs
         from pipeline.graph import load_models

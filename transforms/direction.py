@@ -12,7 +12,7 @@ class ClassifyDirection(ModelStage):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `direction` says which lines are asked.
-        batch_size: pages in a batch; their lines go through the model together.
+        batch_size: most pages in a batch; their lines go through the model together.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 

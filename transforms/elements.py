@@ -30,6 +30,14 @@ def byte_size(element: PageOrFailure) -> int:
     return pixels + sum(200 + (0 if line.crop is None else line.crop.nbytes) for line in element.lines)
 
 
+def text_length(element: PageOrFailure) -> float:
+    """How long an element's lines are together, each in heights of its own: what reading them costs."""
+    if isinstance(element, Failure):
+        return 0.0
+    crops = [line.crop for line in element.lines if line.crop is not None]
+    return sum(crop.shape[1] / crop.shape[0] for crop in crops)
+
+
 class ElementCoder(Coder):
     """Pickle, with a size that costs nothing to estimate.
 

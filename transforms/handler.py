@@ -17,10 +17,16 @@ from models.reader import PageStage, ReadOptions
 from models.records import Failure, InputError, Page
 from transforms import metrics
 from transforms.bundles import open_bundle
-from transforms.elements import Element, PageOrFailure, byte_size
+from transforms.elements import Element, PageOrFailure, byte_size, text_length
 
 Load = Callable[[Bundle, ReadOptions], PageStage]
 """Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""
+
+FULL = 1024
+"""Parts that a batch has. A line takes one for each of its heights that it is long: after a dozen of a
+recogniser's calls there is nothing to gain by waiting for more."""
+PART_BYTES = 16 << 10
+"""Bytes of pixels that take a part: a batch has at most 16 MiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +42,8 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         load: makes the stage.
         bundle: whose model it is: name, folder or URI, opened where the work is done.
         options: what to read and how.
-        batch_size: pages in a batch. Batches are all of this size, the last excepted: Beam's adaptive sizing
-            would time everything fused below along with the model.
+        batch_size: most pages in a batch, which `FULL` bounds too. Beam's adaptive sizing would time
+            everything fused below along with the model.
         private_hosts: see `open_bundle`.
     """
 
@@ -50,7 +56,9 @@ class PageModelHandler(ModelHandler[PageOrFailure, PageOrFailure, PageStage]):
         batch_size: int = 1,
         private_hosts: bool = False,
     ) -> None:
-        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
+        super().__init__(
+            min_batch_size=FULL, max_batch_size=FULL, element_size_fn=functools.partial(parts, batch_size)
+        )
         self.stage = stage
         self._load = load
         self._bundle = bundle
@@ -108,6 +116,12 @@ class ModelStage(beam.PTransform):
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
         return pages | self._handler.infer()
+
+
+def parts(batch_size: int, element: PageOrFailure) -> int:
+    """How much of a batch an element takes: 1 to `FULL`, so that a page larger than a batch is one alone."""
+    needs = max(FULL // batch_size, text_length(element), byte_size(element) / PART_BYTES)
+    return min(FULL, max(1, round(needs)))
 
 
 # A process keeps its models from wave to wave; Beam's own sharing holds them by weak references only.

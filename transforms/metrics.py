@@ -12,6 +12,7 @@ NAMESPACE = "ppocr-beam"
 MICROSECONDS = "microseconds/"
 ERRORS = "errors/"
 CHANGED = "changed"
+FILES = "files"
 
 
 @contextmanager

@@ -12,8 +12,8 @@ class Recognize(ModelStage):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `chars` and `min_confidence` are used here.
-        batch_size: pages in a batch, whose lines go through the model together. On CPUs more than one was
-            found to save nothing, whether pages have two lines or fifty, and it holds pages back.
+        batch_size: most pages in a batch. Lines of all of them that are as wide go through the model
+            together: fewer calls, and fuller ones.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 

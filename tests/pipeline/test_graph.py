@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import apache_beam as beam
@@ -12,7 +11,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner, translati
 
 from models.records import UsageError
 from pipeline import manifest
-from pipeline.graph import WaveJob, build, dealt
+from pipeline.graph import WaveJob, build
 from pipeline.options import JobOptions
 from tests.builders import tiny_bundle, write_pages
 from tests.fake_cloud import running
@@ -23,11 +22,16 @@ from transforms.storage import Source, http
 STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Count", "ToRows"]
 
 
+def graph(takers: int) -> beam_runner_api_pb2.Pipeline:
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    options = JobOptions(("x",), "out", bundle="tiny")
+    build(pipeline, WaveJob("m.parquet", "wave-0", options, "b", "r", takers=takers))
+    return pipeline.to_runner_api()
+
+
 @pytest.fixture(scope="module")
 def proto() -> beam_runner_api_pb2.Pipeline:
-    pipeline = beam.Pipeline(runner=FnApiRunner())
-    build(pipeline, WaveJob("m.parquet", "wave-0", JobOptions(("x",), "out", bundle="tiny"), "b", "r"))
-    return pipeline.to_runner_api()
+    return graph(takers=0)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +44,12 @@ def steps(stage: translations.Stage) -> set[str]:
     return {transform.unique_name.split("/")[0] for transform in stage.transforms}
 
 
-def test_everything_from_the_reshuffle_to_the_sinks_is_one_stage(stages: list[translations.Stage]) -> None:
+@pytest.mark.parametrize("takers", [0, 2])
+def test_everything_from_the_reshuffle_to_the_sinks_is_one_stage(takers: int) -> None:
+    stages = FnApiRunner().create_stages(graph(takers))[1]
     (main,) = (stage for stage in stages if "ReadPages" in steps(stage))
-    assert steps(main) == {"Deal", *STAGES, "WriteRows"}
+    taking = {"TakeFiles"} if takers else set()
+    assert steps(main) == {"Deal", *taking, *STAGES, "WriteRows"}
     names = [transform.unique_name for transform in main.transforms]
     assert sum(name.endswith("WriteBundles") for name in names) == 2
     sources = [t.unique_name for t in main.transforms if t.spec.urn == "beam:runner:source:v1"]
@@ -98,38 +105,3 @@ def test_a_worker_knows_from_the_graph_alone_which_hosts_it_may_read(
             return
         pipeline.run().wait_until_finish()
     assert pq.read_table(f"{output}/pages")["uri"].to_pylist() == [f"{cloud.url}/web/page.png"]
-
-
-@pytest.fixture
-def wave(tmp_path: Path) -> tuple[str, list[Source]]:
-    """A wave of a thousand files of very different sizes, in the order of a listing."""
-    chance = random.Random(1)
-    sources = [Source(f"{i:04}", None, round(chance.lognormvariate(13, 1.5))) for i in range(1000)]
-    manifest.extend(str(tmp_path), sources, None)
-    return manifest.wave_uri(str(tmp_path), 0), sources
-
-
-def test_dealing_loses_and_doubles_nothing(wave: tuple[str, list[Source]]) -> None:
-    uri, sources = wave
-    assert sorted(dealt(uri), key=lambda source: source.uri) == sources
-
-
-@pytest.mark.parametrize("workers", [2, 3, 4, 8, 16])
-def test_dealing_is_even_by_number_and_by_bytes(wave: tuple[str, list[Source]], workers: int) -> None:
-    found = list(dealt(wave[0]))
-    hands = [found[i::workers] for i in range(workers)]
-    sizes = [sum(source.byte_size or 0 for source in hand) for hand in hands]
-    largest = max(source.byte_size or 0 for source in found)
-    assert max(map(len, hands)) - min(map(len, hands)) <= 1
-    assert max(sizes) - min(sizes) <= 3 * largest
-
-
-def test_first_files_are_a_measure_of_all(wave: tuple[str, list[Source]]) -> None:
-    found = list(dealt(wave[0]))
-    assert [source.byte_size for source in found] != sorted(source.byte_size or 0 for source in found)
-
-
-def test_files_of_unknown_size_are_dealt_too(tmp_path: Path) -> None:
-    sources = [Source("a"), Source("b", None, 3), Source("c")]
-    manifest.extend(str(tmp_path), sources, None)
-    assert {source.uri for source in dealt(manifest.wave_uri(str(tmp_path), 0))} == {"a", "b", "c"}

@@ -39,7 +39,8 @@ class Fake:
             self.poison[name] -= 1
         if deadly:
             raise WorkerDiedError
-        return Counts(len(names), 2 * len(names), Counter(), Counter(detect=10))
+        count = len(names)
+        return Counts(files=count, pages=count, lines=2 * count, microseconds=Counter(detect=10))
 
 
 def uris(output: Path, kind: str) -> list[str]:
@@ -65,7 +66,7 @@ def test_all_but_the_deadly_files_are_read_once(tmp_path: Path, files: str, pois
     healthy = sorted(set(files) - set(poison))
     assert uris(tmp_path, "pages") == healthy
     assert uris(tmp_path, "errors") == sorted(poison)
-    assert (counts.pages, counts.lines) == (len(healthy), 2 * len(healthy))
+    assert (counts.files, counts.pages, counts.lines) == (len(files), len(healthy), 2 * len(healthy))
     assert sum(counts.errors.values()) == len(poison)
     assert not list((tmp_path / "_manifest").iterdir())
 

@@ -4,11 +4,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import apache_beam as beam
+import numpy as np
 import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from models.bundle import Bundle
 from models.reader import ReadOptions
-from models.records import Failure, InputError, Page
+from models.records import Failure, InputError, Line, Page
 from tests.builders import tiny_bundle
 from transforms.handler import PageModelHandler, run_isolated
 
@@ -98,10 +101,48 @@ def test_handler_loads_its_stage_once_a_process(tmp_path: Path) -> None:
     assert LOADED == ["loaded once"]
 
 
-def test_handler_batches_by_a_fixed_size_and_counts_bytes_without_pickling() -> None:
-    handler = PageModelHandler("detect", load, "any", ReadOptions(), batch_size=5)  # type: ignore[arg-type]
-    kwargs = handler.batch_elements_kwargs()
-    assert (kwargs["min_batch_size"], kwargs["max_batch_size"]) == (5, 5)
+def page_of(*crops: tuple[int, int]) -> Page:
+    """A page with a line for each height and width."""
+    square = np.zeros((4, 2), np.float32)
+    return Page(lines=tuple(Line(square, 1.0, crop=np.zeros(size, np.uint8)) for size in crops))
+
+
+BLANK = page_of()
+LONG = page_of((10, 4000), (20, 4000))  # 600 heights of lines
+LARGE = page_of(*[(1000, 1000)] * 10)  # 10 MB, of 10 heights
+BATCHES: list[int] = []
+
+
+def note(batch: list[Page | Failure]) -> None:
+    BATCHES.append(len(batch))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "pages", "expected"),
+    [
+        (1, [BLANK] * 3, [1, 1, 1]),
+        (5, [BLANK] * 12, [5, 5, 2]),
+        (3, [BROKEN, BLANK, BROKEN, BLANK], [3, 1]),
+        (8, [LONG, BLANK, LONG, BLANK], [2, 2]),
+        (8, [LARGE, BLANK, LARGE], [2, 1]),
+        (8, [page_of((1, 5000)), BLANK], [1, 1]),
+        (5000, [BLANK] * 1025, [1024, 1]),
+    ],
+)
+def test_batches_are_bounded_by_pages_lines_and_bytes(
+    batch_size: int, pages: list[Page | Failure], expected: list[int]
+) -> None:
+    BATCHES.clear()
+    handler = PageModelHandler("recognize", load, "any", ReadOptions(), batch_size)  # type: ignore[arg-type]
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        elements = pipeline | beam.Create([None], reshuffle=False) | beam.FlatMap(lambda _: pages)
+        batches = elements | beam.BatchElements(**handler.batch_elements_kwargs())
+        _ = batches | beam.Map(note)
+    assert expected == BATCHES
+
+
+def test_handler_counts_bytes_without_pickling() -> None:
+    handler = PageModelHandler("detect", load, "any", ReadOptions())  # type: ignore[arg-type]
     assert handler.get_num_bytes([]) == 0
     assert handler.get_num_bytes([Page(), BROKEN]) < 1000
     assert handler.get_metrics_namespace() == "ppocr-beam/detect"

@@ -1,0 +1,83 @@
+"""Dealing: on this machine a wave's files go, one by one, to whichever worker has room for one.
+
+Beam's local runner would hand each worker its files beforehand. But pages take from a hundredth of a second
+to some seconds, and files do not tell how long: the more workers, the longer all wait for the last one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transforms.storage import Source
+
+Turn = Any
+"""The number of the file that is next, in memory that all workers share, and a lock."""
+SMALL = 8
+"""One file in so many is kept for last: the smallest ones, so that workers end at about the same time."""
+
+_turn: Turn = None
+
+
+def new_turn(context: BaseContext) -> Turn:
+    """A turn at the first file, to be sent to worker processes that are about to start."""
+    return context.Value("q", 0)
+
+
+def adopt(turn: Turn) -> None:
+    """Makes a turn the one by which this process takes its files."""
+    global _turn
+    _turn = turn
+
+
+def taken(manifest: str) -> Iterator[Source]:
+    """Takes a wave's files for this process, each when it is asked for, until none is left.
+
+    Raises:
+        RuntimeError: this is no worker process.
+    """
+    from transforms import metrics  # Beam: the driver, which only makes the turn, starts without
+
+    if _turn is None:
+        raise RuntimeError("files are taken by worker processes only")
+    mine = _next(_turn)
+    for number, source in enumerate(ordered(manifest)):
+        if number == mine:
+            metrics.count(metrics.FILES)
+            yield source
+            mine = _next(_turn)
+
+
+def _next(turn: Turn) -> int:
+    with turn.get_lock():
+        number: int = turn.value
+        turn.value += 1
+    return number
+
+
+def listed(manifest: str) -> Iterator[Source]:
+    """A wave's files in the order of the listing."""
+    from pipeline.manifest import read_groups
+
+    for sources in read_groups(manifest):
+        yield from sources
+
+
+def ordered(manifest: str) -> Iterator[Source]:
+    """A wave's files in the order in which they are taken, the same in all processes.
+
+    It is random, so that the time left can be told from the first ones; small ones come last.
+    """
+    from pipeline.manifest import read_groups
+
+    chance = random.Random(manifest)
+    for sources in read_groups(manifest):
+        sources.sort(key=lambda source: -(source.byte_size or 0))
+        split = len(sources) - len(sources) // SMALL
+        first, last = sources[:split], sources[split:]
+        chance.shuffle(first)
+        yield from first
+        yield from last
