@@ -93,6 +93,8 @@ class RecognitionSpec(ModelFile):
         charset: the characters, in the order of the classes.
         margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
             better with some air around the letters than polygons that fit tightly leave.
+        least_height: lines lower than this are enlarged to it while they are cut out, see
+            `models.geometry.crop_quad`; 0: never, as the references do.
         min_confidence: lines read with less are dropped; by default half, as the references do. Networks
             differ in how sure they are of what is no text.
     """
@@ -102,6 +104,7 @@ class RecognitionSpec(ModelFile):
     widths: tuple[int, ...] = ()
     charset: tuple[str, ...] = ()
     margin: float = 0.0
+    least_height: int = 0
     min_confidence: float = 0.5
 
 

@@ -13,6 +13,8 @@ from models.records import Image, Line, Page, Quad
 
 TALL = 1.5
 """A crop that is this many times taller than wide holds a line that runs downwards, as in the references."""
+LONGEST_ENLARGED = 2048
+"""Pixels of length up to which a line is enlarged: what is longer and low is a rule more often than text."""
 
 
 def order_corners(corners: npt.NDArray[np.floating]) -> Quad:
@@ -35,7 +37,7 @@ def _sorted(points: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.float
     return np.take_along_axis(points, order[..., None], axis=-2)
 
 
-def rectify(page: Page, margin: float = 0.0, one_channel: bool = False) -> Page:
+def rectify(page: Page, margin: float = 0.0, one_channel: bool = False, least_height: int = 0) -> Page:
     """Cuts each line out of the page and drops the page's pixels.
 
     A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then
@@ -45,6 +47,7 @@ def rectify(page: Page, margin: float = 0.0, one_channel: bool = False) -> Page:
         page: has an image.
         margin: part of a polygon's shorter side by which its crop reaches beyond it on every side.
         one_channel: whether grey is enough: cutting takes half the time then.
+        least_height: see `crop_quad`.
 
     Raises:
         ValueError: the page has no image.
@@ -56,7 +59,8 @@ def rectify(page: Page, margin: float = 0.0, one_channel: bool = False) -> Page:
     image = gray(page.image) if one_channel else page.image
     to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
     quads = grow(np.stack([line.polygon for line in page.lines]), margin) * to_image
-    lines = [_cut(line, crop_quad(image, quad)) for line, quad in zip(page.lines, quads, strict=True)]
+    crops = [crop_quad(image, quad, least_height) for quad in quads]
+    lines = [_cut(line, crop) for line, crop in zip(page.lines, crops, strict=True)]
     return replace(page, image=None, lines=tuple(lines))
 
 
@@ -83,23 +87,32 @@ def _lengths(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.maximum(lengths, 1e-6)
 
 
-def crop_quad(image: Image, polygon: Quad) -> Image:
+def crop_quad(image: Image, polygon: Quad, least_height: int = 0) -> Image:
     """The pixels inside a polygon, pulled straight by a perspective transform.
 
     Cubic interpolation, edge pixels repeated outside the image; the size is that of the polygon's longer
-    sides.
+    sides, in whole pixels. Of a line ten pixels high that loses up to a tenth: where `least_height` asks for
+    more, the line is enlarged while it is cut out, linearly.
 
     Args:
         image: (H, W, 3) or (H, W).
         polygon: clockwise from the top left, in pixels of `image`.
+        least_height: of the line in the result, in pixels.
     """
     corners = polygon.tolist()  # four points: Python is faster than NumPy
     top, right, bottom, left = map(math.dist, corners, corners[1:] + corners[:1])
-    width, height = max(1, int(max(top, bottom))), max(1, int(max(right, left)))
+    across, down = max(top, bottom), max(right, left)
+    length, line_height = (down, across) if down >= TALL * across else (across, down)
+    scale = min(least_height / max(line_height, 1.0), LONGEST_ENLARGED / length) if length else 0.0
+    if scale > 1:
+        width, height, interpolation = round(across * scale), round(down * scale), cv2.INTER_LINEAR
+    else:
+        width, height, interpolation = int(across), int(down), cv2.INTER_CUBIC
+    width, height = max(1, width), max(1, height)
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     transform = cv2.getPerspectiveTransform(polygon.astype(np.float32), upright)
     crop = cv2.warpPerspective(
-        image, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        image, transform, (width, height), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(crop, np.uint8)
 

@@ -31,8 +31,8 @@ def rectifier(bundle: Bundle) -> PageStage:
     """What cuts out lines with as much air and as many channels as the bundle's models want."""
     manifest = bundle.manifest
     one_channel = manifest.direction.color == manifest.recognition.color == "gray"
-    margin = manifest.recognition.margin
-    return lambda pages: [rectify(page, margin, one_channel) for page in pages]
+    margin, least_height = manifest.recognition.margin, manifest.recognition.least_height
+    return lambda pages: [rectify(page, margin, one_channel, least_height) for page in pages]
 
 
 def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:

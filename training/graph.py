@@ -78,9 +78,10 @@ def load_trained(path: Path, activations: bool = False) -> Trained:
 
 def recognition_spec(settings: Any, state: dict[str, Any]) -> RecognitionSpec:
     """What a recogniser's manifest says, from `training.tasks.recognition.Settings`."""
-    shape = settings.shape
+    shape, charset = settings.shape, tuple(state["charset"])
     return RecognitionSpec(
-        "", "", *_half(shape.color), shape.height, "decision", shape.widths, tuple(state["charset"])
+        *("", "", *_half(shape.color), shape.height, "decision", shape.widths, charset),
+        least_height=shape.height,  # training's lines come straight from the page too
     )
 
 

@@ -70,6 +70,35 @@ def test_an_upright_crop_is_the_page_itself() -> None:
     np.testing.assert_array_equal(crop, image[30:60, 20:120])
 
 
+@pytest.mark.parametrize(
+    ("across", "down", "least_height", "size"),
+    [
+        pytest.param(100.0, 10.0, 32, (320, 32), id="enlarged"),
+        pytest.param(100.0, 10.9, 32, (294, 32), id="no part of a pixel is lost"),
+        pytest.param(10.0, 40.0, 32, (32, 128), id="a line that runs downwards"),
+        pytest.param(100.9, 32.9, 32, (100, 32), id="high enough"),
+        pytest.param(100.9, 10.9, 0, (100, 10), id="as the references do"),
+        pytest.param(1024.0, 2.0, 32, (2048, 4), id="a rule"),
+        pytest.param(3000.0, 2.0, 32, (3000, 2), id="a long rule"),
+        pytest.param(0.0, 0.0, 32, (1, 1), id="a point"),
+    ],
+)
+def test_low_lines_are_enlarged(across: float, down: float, least_height: int, size: tuple[int, int]) -> None:
+    polygon = np.array([[5, 5], [5 + across, 5], [5 + across, 5 + down], [5, 5 + down]], np.float32)
+    assert crop_quad(gradient(60, 60), polygon, least_height).shape == (*size[::-1], 3)
+
+
+def test_an_enlarged_line_lies_where_it_lay() -> None:
+    image = gradient(250, 100)
+    quad = np.array([[20, 30], [220, 30], [220, 40.5], [20, 40.5]], np.float32)
+    crop = crop_quad(image, quad, 42)
+    assert crop.shape == (42, 800, 3)
+    np.testing.assert_allclose(crop[0, ::4, 0], np.arange(20, 220), atol=1)
+    np.testing.assert_allclose(crop[:, 0, 1], 30 + np.arange(42) / 4, atol=1)
+    page = Page(width=250, height=100, image=image, lines=(Line(quad, 1.0),))
+    np.testing.assert_array_equal(rectify(page, least_height=42).lines[0].crop, crop)
+
+
 def test_a_tall_line_is_turned_and_its_polygon_starts_at_the_new_top_left() -> None:
     image = gradient(200, 100)
     polygon = np.array([[50, 10], [70, 10], [70, 90], [50, 90]], np.float32)

@@ -91,6 +91,16 @@ def test_a_page_reads_the_same_alone_and_among_others(bundle: Bundle) -> None:
             assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
 
 
+def test_lines_are_cut_out_as_the_recogniser_wants_them(bundle: Bundle) -> None:
+    (page,) = Reader(bundle)._stages[0]([_page(page_image(["abcd"]))])
+    manifest = bundle.manifest
+    wants = replace(manifest.recognition, least_height=200)
+    (small,) = rectifier(bundle)([page])
+    (large,) = rectifier(replace(bundle, manifest=replace(manifest, recognition=wants)))([page])
+    assert small.lines[0].crop is not None and small.lines[0].crop.shape[0] < 100
+    assert large.lines[0].crop is not None and large.lines[0].crop.shape[0] == 200
+
+
 def _page(image: np.ndarray) -> Page:
     return Page(width=image.shape[1], height=image.shape[0], image=image)
 

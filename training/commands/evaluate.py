@@ -184,7 +184,7 @@ def _lines(args: argparse.Namespace, images: tuple[LabelledImage, ...]) -> dict[
     from training.evaluation.sheet import line_section, write_sheet
 
     bundle = load_bundle(args.bundle)
-    lines = list(labelled_lines(images, bundle.manifest.recognition.margin))
+    lines = list(labelled_lines(images, bundle.manifest.recognition))
     pairs = read_lines(bundle, lines)
     scores = {name: asdict(score) for name, score in line_scores(pairs).items()}
     direction = direction_scores(bundle, lines)

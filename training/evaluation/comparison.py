@@ -61,7 +61,7 @@ def measure(name_or_folder: str | Path, images: tuple[LabelledImage, ...], worke
         workers: processes that read pages.
     """
     bundle = load_bundle(name_or_folder)
-    lines = list(labelled_lines(images, bundle.manifest.recognition.margin))
+    lines = list(labelled_lines(images, bundle.manifest.recognition))
     pairs = read_lines(bundle, lines)
     score = line_score(pairs)
     scores = {

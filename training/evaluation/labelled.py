@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from models.bundle import RecognitionSpec
 from models.geometry import rectify
 from models.records import Line, Page, UsageError
 from training.data.crops import quad_of, read_image
@@ -46,20 +47,21 @@ def labelled_page(labelled: LabelledImage) -> Page:
     return Page(uri=str(labelled.path), width=image.shape[1], height=image.shape[0], image=image, lines=lines)
 
 
-def labelled_lines(images: Iterable[LabelledImage], margin: float = 0.0) -> Iterator[Line]:
+def labelled_lines(images: Iterable[LabelledImage], spec: RecognitionSpec | None = None) -> Iterator[Line]:
     """Lines with their crops and labels: whole images, or what is cut out of pages as the job would.
 
     Args:
         images: of one label file.
-        margin: see `models.geometry.rectify`.
+        spec: how the recogniser wants lines to be cut out; None: as they are.
 
     Raises:
         UsageError: an image cannot be decoded.
     """
+    margin, least_height = (spec.margin, spec.least_height) if spec else (0.0, 0)
     for labelled in images:
         page = labelled_page(labelled)
         if holds_pages([labelled]):
-            yield from rectify(page, margin).lines
+            yield from rectify(page, margin, least_height=least_height).lines
         else:
             yield from whole_lines(page, [region.text for region in labelled.regions])
 
