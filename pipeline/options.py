@@ -20,7 +20,8 @@ from models.records import UsageError
 from transforms import storage
 from transforms.storage import local
 
-LOCAL_WAVE = 2000
+WAVE_PER_WORKER = 1000
+"""Files in a wave on this machine for each worker: minutes of work, beside which its end weighs little."""
 _OPTION = re.compile("--?[a-zA-Z]")
 
 
@@ -71,8 +72,8 @@ class JobOptions:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         read: everything besides the bundle that changes the rows.
         workers: worker processes on this machine.
-        wave_size: most files in a wave; 0 for all in one; None for `LOCAL_WAVE` here and all in one on a
-            cluster.
+        wave_size: most files in a wave; 0 for all in one; None for `WAVE_PER_WORKER` a worker here, 2,000 at
+            least, and all in one on a cluster.
         shard: which of how many runs this is that share the output at the same time; None: the only one.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
@@ -111,7 +112,7 @@ class JobOptions:
     def wave_files(self) -> int | None:
         """Most files in a wave; None for no bound."""
         if self.wave_size is None:
-            return LOCAL_WAVE if self.local else None
+            return WAVE_PER_WORKER * max(2, self.workers) if self.local else None
         return self.wave_size or None
 
 
@@ -364,7 +365,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     add(
         "--wave_size", type=_whole(0), metavar="N",
         help="most files in a wave, the most that a kill can cost; 0: all in one "
-        f"(default: {LOCAL_WAVE} on this machine, 0 on a cluster)",
+        f"(default: {WAVE_PER_WORKER} a worker on this machine, 2000 at least, 0 on a cluster)",
     )  # fmt: skip
     add(
         "--shard", type=_shard, metavar="I/N",

@@ -32,7 +32,7 @@ MAX_BYTES = 1 << 30
 """Bytes of the largest encoded file that is read; archives may be larger, their members not."""
 
 THREADS = 8
-AHEAD_FILES = 16
+AHEAD_FILES = 8
 AHEAD_BYTES = 64 << 20
 _UNKNOWN_SIZE = 1 << 20  # bytes, where the listing does not tell
 

@@ -14,7 +14,6 @@ from models.reader import ReadOptions
 from models.records import UsageError
 from pipeline import options
 from pipeline.options import (
-    LOCAL_WAVE,
     JobOptions,
     cores,
     engine_title,
@@ -141,14 +140,19 @@ def test_help_is_grouped_and_ends_with_beam(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize(
     ("runner", "wave_size", "expected"),
-    [(None, None, LOCAL_WAVE), (None, 0, None), (None, 5, 5), ("X", None, None), ("X", 5, 5), ("X", 0, None)],
+    [(None, None, 2000), (None, 0, None), (None, 5, 5), ("X", None, None), ("X", 5, 5), ("X", 0, None)],
 )
 def test_waves_are_bounded_here_and_whole_on_a_cluster(
     runner: str | None, wave_size: int | None, expected: int | None
 ) -> None:
-    asked = JobOptions(("a",), "out", runner=runner, wave_size=wave_size)
+    asked = JobOptions(("a",), "out", runner=runner, wave_size=wave_size, workers=2)
     assert asked.wave_files == expected
     assert asked.local == (runner is None)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, 2000), (2, 2000), (3, 3000), (64, 64_000)])
+def test_more_workers_have_larger_waves(workers: int, expected: int) -> None:
+    assert JobOptions(("a",), "out", workers=workers).wave_files == expected
 
 
 def test_options_that_change_rows_are_all_of_the_reader() -> None:
