@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline import manifest
-from pipeline.options import LOCAL_WAVE
+from pipeline.options import WAVE_PER_WORKER
 from pipeline.progress import peak_kilobytes
 from transforms import storage
 from transforms.sources import list_sources
@@ -28,7 +28,7 @@ def main() -> int:
     """Lists twice; prints what it took."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--files", type=int, default=1_000_000)
-    parser.add_argument("--wave_size", type=int, default=LOCAL_WAVE)
+    parser.add_argument("--wave_size", type=int, default=2 * WAVE_PER_WORKER)
     args = parser.parse_args()
 
     def listed(uri: str, begin: str = "") -> Iterator[Source]:

@@ -20,6 +20,7 @@ SMALL = 8
 """One file in so many is kept for last: the smallest ones, so that workers end at about the same time."""
 
 _turn: Turn = None
+_spare = 0
 
 
 def new_turn(context: BaseContext) -> Turn:
@@ -33,20 +34,33 @@ def adopt(turn: Turn) -> None:
     _turn = turn
 
 
-def taken(manifest: str) -> Iterator[Source]:
+def ahead() -> int:
+    """Files that this process may take beside the one at hand: at the end none, or others would have none."""
+    return _spare
+
+
+def taken(manifest: str, takers: int) -> Iterator[Source]:
     """Takes a wave's files for this process, each when it is asked for, until none is left.
+
+    Args:
+        manifest: URI of the wave's list.
+        takers: processes that take them.
 
     Raises:
         RuntimeError: this is no worker process.
     """
+    from pipeline.manifest import count
     from transforms import metrics  # Beam: the driver, which only makes the turn, starts without
 
     if _turn is None:
         raise RuntimeError("files are taken by worker processes only")
+    global _spare
+    files = count(manifest)
     mine = _next(_turn)
     for number, source in enumerate(ordered(manifest)):
         if number == mine:
             metrics.count(metrics.FILES)
+            _spare = (files - number - 1) // (2 * takers)
             yield source
             mine = _next(_turn)
 

@@ -48,19 +48,20 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     """
     options, read = job.options, job.options.read
     bundle, private = options.bundle, options.allow_private_hosts
+    ahead = dealing.ahead if job.takers else None
     wave = pipeline | "Wave" >> beam.Create([job.manifest] * max(1, job.takers), reshuffle=False)
     if job.takers:
         sources = (
             wave
             | "Deal" >> beam.Reshuffle()
-            | "TakeFiles" >> beam.FlatMap(dealing.taken).with_output_types(Source)
+            | "TakeFiles" >> beam.FlatMap(dealing.taken, job.takers).with_output_types(Source)
         )
     else:
         listed = wave | "ReadManifest" >> beam.FlatMap(dealing.listed).with_output_types(Source)
         sources = listed | "Deal" >> beam.Reshuffle()
     rows = (
         sources
-        | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=private)
+        | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=private, ahead=ahead)
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
         | "Rectify" >> Rectify(bundle, private)
         | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)

@@ -88,15 +88,17 @@ def waves_of(output: str) -> list[int]:
 
 def files_of(output: str) -> dict[int, int]:
     """The number of files of each wave that is listed."""
-
-    def files(wave: int) -> int:
-        with storage.open_file(wave_uri(output, wave)) as file:
-            count: int = pq.ParquetFile(file).metadata.num_rows
-        return count
-
     numbers = waves_of(output)
     with ThreadPoolExecutor(16) as pool:
-        return dict(zip(numbers, pool.map(files, numbers), strict=True))
+        counts = pool.map(count, [wave_uri(output, wave) for wave in numbers])
+        return dict(zip(numbers, counts, strict=True))
+
+
+def count(uri: str) -> int:
+    """The number of files of a wave's list."""
+    with storage.open_file(uri) as file:
+        rows: int = pq.ParquetFile(file).metadata.num_rows
+    return rows
 
 
 def read_groups(uri: str) -> Iterator[list[Source]]:

@@ -19,24 +19,31 @@ class Prefetcher(Generic[T, R]):
     Args:
         pool: where `fetch` runs.
         fetch: called with each item.
-        max_items: items fetched or being fetched at a time.
-        max_bytes: sum of their sizes; a single larger item is fetched alone.
+        max_bytes: sum of the sizes of the items fetched or being fetched at a time; a single larger item is
+            fetched alone.
     """
 
-    def __init__(self, pool: Executor, fetch: Callable[[T], R], max_items: int, max_bytes: int) -> None:
+    def __init__(self, pool: Executor, fetch: Callable[[T], R], max_bytes: int) -> None:
         self._pool = pool
         self._fetch = fetch
-        self._max_items = max_items
         self._max_bytes = max_bytes
         self._queue: deque[tuple[T, int, Future[R]]] = deque()
         self._bytes = 0
 
-    def put(self, item: T, size: int) -> Iterator[tuple[T, Future[R]]]:
-        """Yields the oldest items until there is room, then starts fetching this one; `size` in bytes."""
-        while self._queue and (len(self._queue) >= self._max_items or self._bytes + size > self._max_bytes):
+    def put(self, item: T, size: int, ahead: int) -> Iterator[tuple[T, Future[R]]]:
+        """Starts fetching an item as soon as there is room; yields the oldest ones.
+
+        Args:
+            item: to be fetched.
+            size: in bytes.
+            ahead: items that may stay behind, this one among them; 0: it is the last one that is yielded.
+        """
+        while self._queue and self._bytes + size > self._max_bytes:
             yield self._oldest()
         self._queue.append((item, size, self._pool.submit(self._fetch, item)))
         self._bytes += size
+        while len(self._queue) > ahead:
+            yield self._oldest()
 
     def drain(self) -> Iterator[tuple[T, Future[R]]]:
         """Yields all that is left."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,6 +48,8 @@ class ReadPages(beam.PTransform):
         max_bytes: larger files are refused before they are read.
         threads: reads under way at a time, in each worker process.
         private_hosts: whether https:// may lead to addresses that are not public.
+        ahead: asked before each file, how many may be read ahead, if fewer than `AHEAD_FILES`; for workers
+            who would take them from each other.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class ReadPages(beam.PTransform):
         max_bytes: int = MAX_BYTES,
         threads: int = THREADS,
         private_hosts: bool = False,
+        ahead: Callable[[], int] | None = None,
     ) -> None:
         super().__init__()
-        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts)
+        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead)
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -145,34 +148,46 @@ def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure
 
 class _Read(beam.DoFn):
     def __init__(
-        self, limits: Limits, one_channel: bool, max_bytes: int, threads: int, private_hosts: bool
+        self,
+        limits: Limits,
+        one_channel: bool,
+        max_bytes: int,
+        threads: int,
+        private_hosts: bool,
+        ahead: Callable[[], int] | None,
     ) -> None:
         self._limits = limits
         self._one_channel = one_channel
         self._max_bytes = max_bytes
         self._threads = threads
         self._private_hosts = private_hosts
+        self._ahead = ahead
 
     def setup(self) -> None:
         storage.allow_private_hosts(self._private_hosts)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="read")
 
     def start_bundle(self) -> None:
-        self._ahead = Prefetcher(self._pool, self._fetch, AHEAD_FILES, AHEAD_BYTES)
+        self._fetched = Prefetcher(self._pool, self._fetch, AHEAD_BYTES)
 
     def process(self, source: Source) -> Iterator[PageOrFailure]:
-        size = 0 if archives.is_archive(source.uri) else source.byte_size or _UNKNOWN_SIZE
-        for ahead in self._ahead.put(source, size):
-            yield from self._pages(*ahead)
+        archive = archives.is_archive(source.uri)
+        size = 0 if archive else source.byte_size or _UNKNOWN_SIZE
+        for fetched in self._fetched.put(source, size, 0 if archive else self._may_stay()):
+            yield from self._pages(*fetched)
 
     def finish_bundle(self) -> Iterator[Any]:
         window = beam.transforms.window.GlobalWindow()
-        for ahead in self._ahead.drain():
-            for page in self._pages(*ahead):
+        for fetched in self._fetched.drain():
+            for page in self._pages(*fetched):
                 yield beam.utils.windowed_value.WindowedValue(page, window.max_timestamp(), (window,))
 
     def teardown(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _may_stay(self) -> int:
+        """Files that may wait for their turn while their bytes are read."""
+        return AHEAD_FILES if self._ahead is None else min(AHEAD_FILES, self._ahead())
 
     def _fetch(self, source: Source) -> Encoded | Failure | None:
         """What is read ahead: nothing of an archive."""

@@ -56,12 +56,12 @@ def test_first_files_are_a_measure_of_the_others_and_the_last_are_small(
 def test_files_of_unknown_size_are_taken_too(tmp_path: Path, turn: dealing.Turn) -> None:
     sources = [Source("a"), Source("b", None, 3), Source("c")]
     manifest.extend(str(tmp_path), sources, None)
-    assert by_name(dealing.taken(manifest.wave_uri(str(tmp_path), 0))) == sources
+    assert by_name(dealing.taken(manifest.wave_uri(str(tmp_path), 0), 2)) == sources
 
 
 def test_who_is_faster_takes_more(wave: tuple[str, list[Source]], turn: dealing.Turn) -> None:
     uri, sources = wave
-    fast, slow = dealing.taken(uri), dealing.taken(uri)
+    fast, slow = dealing.taken(uri, 2), dealing.taken(uri, 2)
     hands: tuple[list[Source], list[Source]] = ([], [])
     for number in range(len(sources)):
         hand, taking = (hands[1], slow) if number % 10 == 0 else (hands[0], fast)
@@ -72,15 +72,22 @@ def test_who_is_faster_takes_more(wave: tuple[str, list[Source]], turn: dealing.
 
 
 def test_nothing_is_left_for_who_comes_late(wave: tuple[str, list[Source]], turn: dealing.Turn) -> None:
-    assert len(list(dealing.taken(wave[0]))) == 1000
-    assert list(dealing.taken(wave[0])) == []
+    assert len(list(dealing.taken(wave[0], 2))) == 1000
+    assert list(dealing.taken(wave[0], 2)) == []
     turn.value = 0
-    assert len(list(dealing.taken(wave[0]))) == 1000
+    assert len(list(dealing.taken(wave[0], 2))) == 1000
+
+
+def test_at_the_end_nobody_takes_more_than_one(wave: tuple[str, list[Source]], turn: dealing.Turn) -> None:
+    spare = [dealing.ahead() for _ in dealing.taken(wave[0], 10)]
+    assert spare[0] == 49
+    assert spare == sorted(spare, reverse=True)
+    assert spare[-20:] == [0] * 20
 
 
 def take(uri: str, turn: dealing.Turn, found: Any) -> None:
     dealing.adopt(turn)
-    found.put([source.uri for source in dealing.taken(uri)])
+    found.put([source.uri for source in dealing.taken(uri, 3)])
 
 
 def test_processes_share_a_wave(wave: tuple[str, list[Source]]) -> None:
@@ -101,4 +108,4 @@ def test_other_processes_take_nothing(
 ) -> None:
     monkeypatch.setattr(dealing, "_turn", None)
     with pytest.raises(RuntimeError, match="worker processes only"):
-        next(dealing.taken(wave[0]))
+        next(dealing.taken(wave[0], 2))

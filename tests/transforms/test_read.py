@@ -171,6 +171,38 @@ def test_reads_ahead_while_pages_are_computed(monkeypatch: pytest.MonkeyPatch) -
     work.teardown()
 
 
+@pytest.mark.parametrize(
+    ("spare", "expected"),
+    [(None, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]), (99, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]), (0, [1] * 10)],
+)
+def test_files_ahead_are_bounded_by_what_others_leave(
+    spare: int | None, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "read", lambda uri, max_bytes: storage.Blob(JPEG))
+    work = ReadPages(ahead=None if spare is None else lambda: spare)._work
+    work.setup()
+    work.start_bundle()
+    sources = [Source(f"{i}.jpg", byte_size=1) for i in range(10)]
+    assert [len(list(work.process(source))) for source in sources] == expected
+    assert len(list(work.finish_bundle())) == 10 - sum(expected)
+    work.teardown()
+
+
+def test_an_archive_is_read_before_another_file_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = put(tmp_path, "a.tar", tar([("b.jpg", JPEG)]))
+    monkeypatch.setattr(storage, "read", lambda uri, max_bytes: storage.Blob(JPEG))
+    work = ReadPages()._work
+    work.setup()
+    work.start_bundle()
+    assert list(work.process(Source("c.jpg", byte_size=1))) == []
+    found = [element.uri for element in work.process(archive)]
+    assert [name.rpartition("/")[2] for name in found] == ["c.jpg", "a.tar#b.jpg"]
+    assert list(work.finish_bundle()) == []
+    work.teardown()
+
+
 def test_encoded_files_ahead_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "read", lambda uri, max_bytes: storage.Blob(JPEG))
     work = ReadPages()._work
