@@ -48,7 +48,7 @@ def main() -> None:
         for title, (size, _) in engines.items()
     ]
     rows.sort(key=lambda row: -row.rate)
-    about = f"{len(setting.images)} images, {args.cores} cores, {args.rounds} rounds"
+    about = f"{len(setting.images)} images (ours over and over), {args.cores} cores, {args.rounds} rounds"
     print(f"\n{about}\n\n{table(rows, bare)}\n")
     args.output.mkdir(parents=True, exist_ok=True)
     write_json(rows, bare, about, args.output / "benchmark.json")

@@ -52,7 +52,7 @@ class Recorder(Session):
 
 
 def main(bundle_name: str, listing: str) -> None:
-    """Reads the images once to see the tensors, and runs those again against the clock, page by page."""
+    """Reads the images once to see the tensors, and runs those again against the clock, batch by batch."""
     cv2.setNumThreads(1)
     paths = Path(listing).read_text(encoding="utf-8").splitlines()
     bundle = load_bundle(bundle_name)

@@ -94,7 +94,7 @@ def run_ours(bundle: str, python: Path, setting: Setting) -> Result:
     """The whole job.
 
     A job over a few images, one a worker, costs start-up and those; what one over all costs more is the rate.
-    The images are read so many times over that it is `LONG_ENOUGH_S`.
+    The images are read as many times over as it takes for that to be `LONG_ENOUGH_S`.
 
     Raises:
         RuntimeError: the job failed.
@@ -108,10 +108,11 @@ def run_ours(bundle: str, python: Path, setting: Setting) -> Result:
         images = setting.copies(times)
         done = run(_job(bundle, python, images, setting), setting.cores)
         more = done.seconds - short.seconds
-    count = len(images)
-    rate = (count - len(few)) / (done.seconds - short.seconds)
+    rate = (len(images) - len(few)) / (done.seconds - short.seconds)
+    start = done.seconds - len(images) / rate
+    count = len(setting.images)  # what the others read too: the longer run would hide the start
     texts = dict(read_rows(setting.scratch / "ours"))
-    return Result(rate, done.seconds - count / rate, count / done.seconds, done.peak_bytes, texts)
+    return Result(rate, start, count / (start + count / rate), done.peak_bytes, texts)
 
 
 def _job(bundle: str, python: Path, images: list[Path], setting: Setting) -> list[str]:
@@ -149,6 +150,7 @@ def run_bare(bundle: str, python: Path, setting: Setting) -> float:
     outputs = [process.communicate() for process in processes]
     for process, (_, said) in zip(processes, outputs, strict=True):
         if process.returncode:
-            raise RuntimeError(f"benchmarks.bare failed: {said.strip().splitlines()[-1]}")
+            last = said.strip().splitlines()[-1:] or [f"it ended with {process.returncode}"]
+            raise RuntimeError(f"benchmarks.bare failed: {last[0]}")
     shares = [json.loads(output.splitlines()[-1]) for output, _ in outputs]
     return float(sum(share["images"] / share["seconds"] for share in shares))

@@ -332,6 +332,8 @@ def _check(manifest: Manifest) -> None:
     sizes = (detection.limit, detection.multiple, direction.height, direction.width, recognition.height)
     if min(*sizes, *recognition.widths) < 1:
         raise UsageError("limit, multiple, height, width and widths must be at least 1")
+    if recognition.least_height < 0:
+        raise UsageError("recognition.least_height must be at least 0")
     thresholds = (detection.threshold, detection.box_threshold, direction.threshold)
     if not all(0 <= value <= 1 for value in (*thresholds, recognition.min_confidence)):
         raise UsageError("thresholds and min_confidence must be from 0 to 1")

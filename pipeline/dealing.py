@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 Turn = Any
 """The number of the file that is next, in memory that all workers share, and a lock."""
 SMALL = 8
-"""One file in so many is kept for last: the smallest ones, so that workers end at about the same time."""
+"""One file in so many of a group is kept for last: the smallest ones, so that workers end together."""
 
 _turn: Turn = None
-_spare = 0
+_spare = 0  # what `taken` tells `ahead`: both are steps of one fused stage, so in one process and thread
 
 
 def new_turn(context: BaseContext) -> Turn:
@@ -49,12 +49,12 @@ def taken(manifest: str, takers: int) -> Iterator[Source]:
     Raises:
         RuntimeError: this is no worker process.
     """
+    global _spare
     from pipeline.manifest import count
     from transforms import metrics  # Beam: the driver, which only makes the turn, starts without
 
     if _turn is None:
         raise RuntimeError("files are taken by worker processes only")
-    global _spare
     files = count(manifest)
     mine = _next(_turn)
     for number, source in enumerate(ordered(manifest)):
@@ -83,15 +83,20 @@ def listed(manifest: str) -> Iterator[Source]:
 def ordered(manifest: str) -> Iterator[Source]:
     """A wave's files in the order in which they are taken, the same in all processes.
 
-    It is random, so that the time left can be told from the first ones; small ones come last.
+    It is random, so that the time left can be told from the first ones; of each group of the list, ten
+    thousand files, the small ones come last.
     """
     from pipeline.manifest import read_groups
 
     chance = random.Random(manifest)
     for sources in read_groups(manifest):
-        sources.sort(key=lambda source: -(source.byte_size or 0))
-        split = len(sources) - len(sources) // SMALL
-        first, last = sources[:split], sources[split:]
-        chance.shuffle(first)
-        yield from first
-        yield from last
+        yield from shuffled(sources, chance)
+
+
+def shuffled(sources: list[Source], chance: random.Random) -> list[Source]:
+    """A group of files in random order, the small ones last."""
+    by_size = sorted(sources, key=lambda source: -(source.byte_size or 0))
+    split = len(sources) - len(sources) // SMALL
+    first = by_size[:split]
+    chance.shuffle(first)
+    return first + by_size[split:]

@@ -81,7 +81,7 @@ def recognition_spec(settings: Any, state: dict[str, Any]) -> RecognitionSpec:
     shape, charset = settings.shape, tuple(state["charset"])
     return RecognitionSpec(
         *("", "", *_half(shape.color), shape.height, "decision", shape.widths, charset),
-        least_height=shape.height,  # training's lines come straight from the page too
+        least_height=shape.height,  # as in training, where no part of a pixel's height is cut off
     )
 
 

@@ -22,11 +22,13 @@ from transforms.elements import Element, PageOrFailure, byte_size, text_length
 Load = Callable[[Bundle, ReadOptions], PageStage]
 """Makes a stage of models/ ready to run; a module's function, so that it pickles as its name."""
 
-FULL = 1024
-"""Parts that a batch has. A line takes one for each of its heights that it is long: after a dozen of a
-recogniser's calls there is nothing to gain by waiting for more."""
-PART_BYTES = 16 << 10
-"""Bytes of pixels that take a part: a batch has at most 16 MiB."""
+FULL = 1 << 20
+"""Parts that a batch has."""
+PARTS_A_HEIGHT = 1 << 10
+"""A line takes so many for each of its heights that it is long, and a batch has 1,024 heights: after a dozen
+of a recogniser's calls there is nothing to gain by waiting for more."""
+BYTES_A_PART = 16
+"""Of pixels: a batch has at most 16 MiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +122,8 @@ class ModelStage(beam.PTransform):
 
 def parts(batch_size: int, element: PageOrFailure) -> int:
     """How much of a batch an element takes: 1 to `FULL`, so that a page larger than a batch is one alone."""
-    needs = max(FULL // batch_size, text_length(element), byte_size(element) / PART_BYTES)
+    length, size = text_length(element) * PARTS_A_HEIGHT, byte_size(element) / BYTES_A_PART
+    needs = max(FULL // batch_size, length, size)
     return min(FULL, max(1, round(needs)))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,27 @@ def test_two_worker_processes_give_the_rows_of_one_and_share_the_work(
     (record,) = (folder / "pair" / "_runs").glob("*.json")
     assert len(json.loads(record.read_text())["peak_megabytes"]) == 2  # both have had pages
     assert len(list((folder / "pair" / "pages").glob("wave-00000-*.parquet"))) == 2
+
+
+def test_archives_spread_over_all_workers(job: Callable[..., int], folder: Path) -> None:
+    pages = write_pages(folder / "loose", 60)
+    shutil.rmtree(folder / "in")
+    (folder / "in").mkdir()
+    for name in "ab":
+        with tarfile.open(folder / "in" / f"{name}.tar", "w") as archive:
+            for page in pages:
+                archive.add(page, page.name)
+    assert job("--workers", "2") == DONE
+    files = (folder / "out" / "pages").glob("*.parquet")
+    assert [pq.ParquetFile(path).metadata.num_rows for path in files] == [60, 60]
+
+
+def test_files_that_nobody_took_end_the_run(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(driver, "run_once", lambda *_: Counts(files=FILES - 1))
+    assert job() == FAILED
+    assert "6 of 7 files were taken" in capsys.readouterr().err
 
 
 def test_any_of_beam_s_runners_can_be_named(job: Callable[..., int], folder: Path) -> None:

@@ -126,7 +126,7 @@ def note(batch: list[Page | Failure]) -> None:
         (8, [LONG, BLANK, LONG, BLANK], [2, 2]),
         (8, [LARGE, BLANK, LARGE], [2, 1]),
         (8, [page_of((1, 5000)), BLANK], [1, 1]),
-        (5000, [BLANK] * 1025, [1024, 1]),
+        (300, [BLANK] * 301, [300, 1]),
     ],
 )
 def test_batches_are_bounded_by_pages_lines_and_bytes(
