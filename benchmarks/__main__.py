@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.engines import ENVIRONMENTS, PEERS, install, install_job
 from benchmarks.report import OURS, draw_chart, summarize, table, write_json
-from benchmarks.rounds import Result, Setting, run_bare, run_ours, run_peer
+from benchmarks.rounds import Result, Setting, copies, run_bare, run_ours, run_peer
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
 from models.decoding import decode
@@ -124,11 +124,8 @@ def _copies(originals: list[Path], scratch: Path) -> list[Path]:
     """Copies in one folder, as often as it takes to have `FEWEST`; the first copy of each keeps its name."""
     folder = scratch / "images"
     folder.mkdir()
-    times = -(-FEWEST // len(originals))
-    names = [
-        (path, path.name if i == 0 else f"copy{i}-{path.name}") for i in range(times) for path in originals
-    ]
-    return [Path(shutil.copyfile(path, folder / name)) for path, name in names]
+    firsts = [Path(shutil.copyfile(path, folder / path.name)) for path in originals]
+    return copies(firsts, -(-FEWEST // len(firsts)), folder)
 
 
 def _labels(given: Path | None, images: Path, names: list[str]) -> Texts:

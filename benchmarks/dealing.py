@@ -20,7 +20,7 @@ from statistics import mean
 from benchmarks.__main__ import find_images
 from models.bundle import load_bundle
 from models.reader import Reader
-from pipeline.dealing import shuffled
+from pipeline.dealing import fair, shuffled
 from transforms.read import AHEAD_FILES
 from transforms.storage import Source
 
@@ -74,7 +74,7 @@ def by_turns(wave: Costs, workers: int, chance: random.Random) -> float:
         now, worker = heapq.heappop(free)
         end = max(end, now)
         hand = hands[worker]
-        while rest and len(hand) <= min(AHEAD_FILES, len(rest) // (2 * workers)):
+        while rest and len(hand) <= min(AHEAD_FILES, fair(len(rest), workers)):
             hand.append(rest.popleft())
         if hand:
             heapq.heappush(free, (now + hand.popleft(), worker))

@@ -57,24 +57,24 @@ class Setting:
     scratch: Path
     cores: int
 
-    def copies(self, times: int) -> list[Path]:
-        """The images, and each of them under so many names in all."""
-        folder = self.scratch / "copies"
-        folder.mkdir(exist_ok=True)
-        found = list(self.images)
-        for number in range(1, times):
-            for image in self.images:
-                copy = folder / f"{number}-{image.name}"
-                if not copy.exists():
-                    os.link(image, copy)
-                found.append(copy)
-        return found
-
     def listing(self, name: str, images: Sequence[Path]) -> Path:
         """A file that names images, one a line."""
         path = self.scratch / f"{name}.txt"
         path.write_text("\n".join(map(str, images)), encoding="utf-8")
         return path
+
+
+def copies(images: Sequence[Path], times: int, folder: Path) -> list[Path]:
+    """The images, and each of them under so many names in all, those besides its own in a folder."""
+    folder.mkdir(exist_ok=True)
+    found = list(images)
+    for number in range(1, times):
+        for image in images:
+            copy = folder / f"copy{number}-{image.name}"
+            if not copy.exists():
+                os.link(image, copy)
+            found.append(copy)
+    return found
 
 
 def run_peer(peer: Peer, python: Path, setting: Setting) -> Result:
@@ -105,7 +105,7 @@ def run_ours(bundle: str, python: Path, setting: Setting) -> Result:
     more = 0.0
     while more < LONG_ENOUGH_S:
         times = max(times + 1, math.ceil(1.1 * times * LONG_ENOUGH_S / max(more, 1.0)))
-        images = setting.copies(times)
+        images = copies(setting.images, times, setting.scratch / "copies")
         done = run(_job(bundle, python, images, setting), setting.cores)
         more = done.seconds - short.seconds
     rate = (len(images) - len(few)) / (done.seconds - short.seconds)

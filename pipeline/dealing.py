@@ -50,19 +50,24 @@ def taken(manifest: str, takers: int) -> Iterator[Source]:
         RuntimeError: this is no worker process.
     """
     global _spare
-    from pipeline.manifest import count
+    from pipeline.waves import rows_in
     from transforms import metrics  # Beam: the driver, which only makes the turn, starts without
 
     if _turn is None:
         raise RuntimeError("files are taken by worker processes only")
-    files = count(manifest)
+    files = rows_in(manifest)
     mine = _next(_turn)
     for number, source in enumerate(ordered(manifest)):
         if number == mine:
             metrics.count(metrics.FILES)
-            _spare = (files - number - 1) // (2 * takers)
+            _spare = fair(files - number - 1, takers)
             yield source
             mine = _next(_turn)
+
+
+def fair(left: int, takers: int) -> int:
+    """How many of the files that are left one process may take before it reads them."""
+    return left // (2 * takers)
 
 
 def _next(turn: Turn) -> int:
@@ -70,14 +75,6 @@ def _next(turn: Turn) -> int:
         number: int = turn.value
         turn.value += 1
     return number
-
-
-def listed(manifest: str) -> Iterator[Source]:
-    """A wave's files in the order of the listing."""
-    from pipeline.manifest import read_groups
-
-    for sources in read_groups(manifest):
-        yield from sources
 
 
 def ordered(manifest: str) -> Iterator[Source]:

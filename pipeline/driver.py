@@ -14,7 +14,7 @@ from models.bundle import Bundle
 from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
 from pipeline.lock import Lock
-from pipeline.manifest import read_groups, wave_uri
+from pipeline.manifest import read_sources, wave_uri
 from pipeline.options import JobOptions, engine_title, result_options
 from pipeline.progress import Progress
 from pipeline.rescue import Counts, rescue
@@ -114,7 +114,7 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
             deaths += 1
             if deaths == DEATHS:
                 _log.warning("wave %d: workers die of it; looking for the file that kills them", wave)
-                sources = [source for group in read_groups(manifest) for source in group]
+                sources = list(read_sources(manifest))
                 return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
             _log.warning("wave %d: a worker was killed; trying it again", wave)
         except HandedOver as handed:
@@ -207,8 +207,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         )
     changed: Mapping[str, str] = {}
     if counts.changed:
-        groups = read_groups(wave_uri(output, wave))
-        changed = waves.changed(output, name, (source for group in groups for source in group))
+        changed = waves.changed(output, name, read_sources(wave_uri(output, wave)))
     return Marker(
         wave=wave,
         files=job.files[wave],

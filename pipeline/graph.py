@@ -8,6 +8,7 @@ import apache_beam as beam
 
 from models.reader import detector, direction_classifier, recognizer
 from pipeline import dealing, progress
+from pipeline.manifest import read_sources
 from pipeline.options import JobOptions
 from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows
 from transforms.elements import Element, PageOrFailure
@@ -57,7 +58,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
             | "TakeFiles" >> beam.FlatMap(dealing.taken, job.takers).with_output_types(Source)
         )
     else:
-        listed = wave | "ReadManifest" >> beam.FlatMap(dealing.listed).with_output_types(Source)
+        listed = wave | "ReadManifest" >> beam.FlatMap(read_sources).with_output_types(Source)
         sources = listed | "Deal" >> beam.Reshuffle()
     rows = (
         sources

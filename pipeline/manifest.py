@@ -17,6 +17,7 @@ from itertools import chain, islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.waves import rows_in
 from transforms import storage
 from transforms.seen import Keys, Seen, keys_of
 from transforms.storage import Source
@@ -90,15 +91,8 @@ def files_of(output: str) -> dict[int, int]:
     """The number of files of each wave that is listed."""
     numbers = waves_of(output)
     with ThreadPoolExecutor(16) as pool:
-        counts = pool.map(count, [wave_uri(output, wave) for wave in numbers])
+        counts = pool.map(rows_in, [wave_uri(output, wave) for wave in numbers])
         return dict(zip(numbers, counts, strict=True))
-
-
-def count(uri: str) -> int:
-    """The number of files of a wave's list."""
-    with storage.open_file(uri) as file:
-        rows: int = pq.ParquetFile(file).metadata.num_rows
-    return rows
 
 
 def read_groups(uri: str) -> Iterator[list[Source]]:
@@ -106,6 +100,12 @@ def read_groups(uri: str) -> Iterator[list[Source]]:
     with storage.open_file(uri) as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):
             yield [Source(**row) for row in batch.to_pylist()]
+
+
+def read_sources(uri: str) -> Iterator[Source]:
+    """A wave's sources in the order of the listing."""
+    for group in read_groups(uri):
+        yield from group
 
 
 def _write(uri: str, sources: Iterator[Source]) -> int:

@@ -147,7 +147,7 @@ def rows(output: str, name: str, kind: str) -> int:
         name: a wave's or a part's, see `name_of`.
         kind: pages or errors.
     """
-    return sum(_of_each(_rows, output, name, kind))
+    return sum(_of_each(rows_in, output, name, kind))
 
 
 def kinds(output: str, name: str) -> Counter[str]:
@@ -189,7 +189,8 @@ def _of_each(ask: Callable[[str], T], output: str, name: str, kind: str) -> list
         return list(pool.map(ask, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
 
 
-def _rows(uri: str) -> int:
+def rows_in(uri: str) -> int:
+    """The number of rows of a Parquet file, by its own word."""
     import pyarrow.parquet as pq
 
     with storage.open_file(uri) as file:

@@ -70,7 +70,7 @@ class Workers:
         self._workers: list[Worker] = []
         prepare()  # a process with one thread: none of the driver's threads and connections come along
         self._context = multiprocessing.get_context("forkserver")
-        self._turn = dealing.new_turn(self._context)
+        self._turn: dealing.Turn = None
 
     def start(self) -> None:
         """Starts all that do not run."""

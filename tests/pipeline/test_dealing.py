@@ -37,7 +37,7 @@ def by_name(sources: Iterator[Source] | list[Source]) -> list[Source]:
 def test_ordering_loses_and_doubles_nothing(wave: tuple[str, list[Source]]) -> None:
     uri, sources = wave
     assert by_name(dealing.ordered(uri)) == sources
-    assert list(dealing.listed(uri)) == sources
+    assert list(manifest.read_sources(uri)) == sources
 
 
 def test_all_processes_have_one_order(wave: tuple[str, list[Source]]) -> None:
