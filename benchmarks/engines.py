@@ -88,7 +88,7 @@ def _environment(title: str, folder: Path, arguments: list[str]) -> Path | None:
     uv = [sys.executable, "-m", "uv"]
     commands = [
         [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [*uv, "pip", "install", "--quiet", "--python", str(python), *arguments],
+        [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *arguments],
     ]
     for command in commands:
         if subprocess.run(command, check=False).returncode:

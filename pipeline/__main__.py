@@ -7,6 +7,7 @@ Beam is imported only when there is work to do: a mistake in the command line is
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,12 @@ from models.records import UsageError
 from pipeline import logs
 from pipeline.options import parse
 from pipeline.status import USAGE, say
+
+
+def start() -> int:
+    """The command as a process of its own; returns its exit status."""
+    importlib.import_module("pipeline.lean")
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,4 +39,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

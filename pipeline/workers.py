@@ -30,7 +30,13 @@ LOOK_S = 0.1
 """Seconds between looks at whether all workers live."""
 GRACE_S = 2.0
 """Seconds in which a process that is gone is seen to be so, after others have noticed."""
-_PRELOADED = ["pipeline.logs", "pipeline.graph", "apache_beam.runners.worker.sdk_worker", "onnxruntime"]
+_PRELOADED = [
+    "pipeline.lean",
+    "pipeline.logs",
+    "pipeline.graph",
+    "apache_beam.runners.worker.sdk_worker",
+    "onnxruntime",
+]
 
 
 def prepare() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -286,3 +287,16 @@ def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:
     _ = pipeline | beam.Create([1])
     with pytest.raises(KeyError):
         pipeline.run()
+
+
+def test_no_process_of_the_job_imports_torch(tmp_path: Path, bundle: str) -> None:
+    assert importlib.util.find_spec("torch"), "it is installed, or this would prove nothing"
+    write_pages(tmp_path / "in", 1)
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline", str(tmp_path / "in"), "--bundle", bundle]
+    done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == DONE
+    imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert (
+        imported.count("apache_beam") == 2
+    )  # in the driver, and in the process that workers are forked from
+    assert not [name for name in imported if name.startswith("torch.")]
