@@ -67,7 +67,7 @@ def measure(name_or_folder: str | Path, images: tuple[LabelledImage, ...], worke
     scores = {
         "lines, exact": score.exact,
         "lines, 1-NED": score.similarity,
-        "direction": direction_scores(bundle, lines)["accuracy"],
+        "direction": direction_scores(bundle, images, lines)["accuracy"],
     }
     if not holds_pages(images):
         return Measured(images, scores, lines, pairs, {}, {}, {})

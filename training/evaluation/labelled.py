@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from models.bundle import RecognitionSpec
 from models.geometry import rectify
@@ -47,12 +50,29 @@ def labelled_page(labelled: LabelledImage) -> Page:
     return Page(uri=str(labelled.path), width=image.shape[1], height=image.shape[0], image=image, lines=lines)
 
 
-def labelled_lines(images: Iterable[LabelledImage], spec: RecognitionSpec | None = None) -> Iterator[Line]:
+def upside_down(page: Page) -> Page:
+    """The page as it is when it was scanned on its head: lines begin at what is their top left then.
+
+    Raises:
+        ValueError: the page has no image.
+    """
+    if page.image is None:
+        raise ValueError(f"page {page.index} of {page.uri!r} has no image")
+    corner = np.array([page.width, page.height], np.float32)
+    lines = [replace(line, polygon=np.roll(corner - line.polygon, -2, axis=0)) for line in page.lines]
+    return replace(page, image=np.ascontiguousarray(page.image[::-1, ::-1]), lines=tuple(lines))
+
+
+def labelled_lines(
+    images: Iterable[LabelledImage], spec: RecognitionSpec | None = None, turned: bool = False
+) -> Iterator[Line]:
     """Lines with their crops and labels: whole images, or what is cut out of pages as the job would.
 
     Args:
         images: of one label file.
         spec: how the recogniser wants lines to be cut out; None: as they are.
+        turned: whether all images shall be upside down. Turned crops are not quite what is cut out of a page
+            that is: of a low line, parts of a pixel count.
 
     Raises:
         UsageError: an image cannot be decoded.
@@ -60,6 +80,8 @@ def labelled_lines(images: Iterable[LabelledImage], spec: RecognitionSpec | None
     margin, least_height = (spec.margin, spec.least_height) if spec else (0.0, 0)
     for labelled in images:
         page = labelled_page(labelled)
+        if turned:
+            page = upside_down(page)
         if holds_pages([labelled]):
             yield from rectify(page, margin, least_height=least_height).lines
         else:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
 from models.bundle import Bundle
 from models.direction import DirectionClassifier
-from models.geometry import turn
 from models.recognition import Recognizer
 from models.records import Line
 from models.session import Session
+from training.data.labels import LabelledImage
+from training.evaluation.labelled import labelled_lines
 from training.evaluation.scoring import normal
 
 Pair = tuple[str, str]
@@ -68,17 +69,21 @@ def line_score(pairs: Sequence[Pair], fold: bool = False, spaces: bool = True) -
     )
 
 
-def direction_scores(bundle: Bundle, lines: Sequence[Line]) -> dict[str, float]:
-    """Share of lines that the bundle's classifier calls rightly as they stand, and turned by 180 degrees.
+def direction_scores(
+    bundle: Bundle, images: Iterable[LabelledImage], lines: Sequence[Line]
+) -> dict[str, float]:
+    """Share of lines that the bundle's classifier calls rightly as they stand, and on their heads.
 
     Args:
         bundle: whose threshold decides, as in the job.
-        lines: upright ones.
+        images: with upright lines.
+        lines: those, as `labelled_lines` cuts them out.
     """
     spec = bundle.manifest.direction
     classifier = DirectionClassifier(spec, Session(bundle.model_path(spec)), "all")
     upright = classifier.probabilities(lines) <= spec.threshold
-    turned = classifier.probabilities([turn(line) for line in lines]) > spec.threshold
+    heads = list(labelled_lines(images, bundle.manifest.recognition, turned=True))
+    turned = classifier.probabilities(heads) > spec.threshold
     count = max(len(lines), 1)
     shares = {"upright": float(upright.sum() / count), "upside_down": float(turned.sum() / count)}
     return {"accuracy": (shares["upright"] + shares["upside_down"]) / 2, **shares}

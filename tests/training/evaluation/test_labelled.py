@@ -21,3 +21,16 @@ def test_labelled_lines_are_cut_out_as_the_recogniser_wants_them(
     spec = RecognitionSpec("", "", "gray", (0.5,), (0.5,), least_height=least_height)
     (line,) = labelled_lines([image], spec)
     assert line.crop is not None and line.crop.shape[:2] == shape
+
+
+def test_lines_of_a_page_on_its_head_are_cut_out_on_their_heads(tmp_path: Path) -> None:
+    page = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    quad = ((5.0, 5.0), (55.0, 5.0), (55.0, 45.0), (5.0, 45.0))
+    turned = tuple((80 - x, 60 - y) for x, y in (quad[2], quad[3], quad[0], quad[1]))
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    cv2.imwrite(str(tmp_path / "scanned.png"), page[::-1, ::-1])
+    spec = RecognitionSpec("", "", "gray", (0.5,), (0.5,), least_height=64)
+    (line,) = labelled_lines([LabelledImage(tmp_path / "page.png", (Region("x", quad),))], spec, turned=True)
+    (same,) = labelled_lines([LabelledImage(tmp_path / "scanned.png", (Region("x", turned),))], spec)
+    assert line.crop is not None and same.crop is not None
+    np.testing.assert_array_equal(line.crop, same.crop)
