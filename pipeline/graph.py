@@ -62,7 +62,10 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         sources = listed | "Deal" >> beam.Reshuffle()
     rows = (
         sources
-        | "ReadPages" >> ReadPages(read.limits, job.one_channel, private_hosts=private, ahead=ahead)
+        | "ReadPages"
+        >> ReadPages(
+            read.limits, job.one_channel, private_hosts=private, ahead=ahead, advance=progress.advance
+        )
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
         | "Rectify" >> Rectify(bundle, private)
         | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)

@@ -21,12 +21,13 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory with one worker's files, pages, errors, peak memory in kilobytes, and whether it is ready."""
+"""Shared memory of one worker: thousandths of files, pages, errors, peak memory in kilobytes, is it ready?"""
 FILES, PAGES, ERRORS, PEAK, READY = range(5)
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""
 
 _mine: Tally | None = None
+_files = 0.0  # an archive's members may be less than a thousandth of it
 
 
 def new_tally() -> Tally:
@@ -36,18 +37,23 @@ def new_tally() -> Tally:
 
 def adopt(tally: Tally) -> None:
     """Makes a tally the one that this process counts in."""
-    global _mine
-    _mine = tally
+    global _mine, _files
+    _mine, _files = tally, 0.0
+
+
+def advance(part: float) -> None:
+    """Counts what part of a file has been read, where this process has a tally."""
+    global _files
+    if _mine is not None:
+        _files += part
+        _mine[FILES] = round(1000 * _files)
 
 
 def count(element: Page | Failure) -> None:
     """Counts a page or failure that has gone through all stages, where this process has a tally."""
     if _mine is None:
         return
-    failure = isinstance(element, Failure)
-    number = element.page if isinstance(element, Failure) else element.index
-    _mine[ERRORS if failure else PAGES] += 1
-    _mine[FILES] += not number  # a file's first page, or its failure as a whole
+    _mine[ERRORS if isinstance(element, Failure) else PAGES] += 1
     _mine[PEAK] = peak_kilobytes()
 
 
@@ -63,14 +69,14 @@ class State:
 
     Attributes:
         total: files to read in this run.
-        files: of those, how many are done.
+        files: of those, how many are done; the parts of archives that are read count.
         pages: rows so far in this run.
         errors: likewise.
         seconds: since the run began to read.
     """
 
     total: int
-    files: int = 0
+    files: float = 0.0
     pages: int = 0
     errors: int = 0
     seconds: float = 0.0
@@ -89,7 +95,7 @@ class State:
         """One line for a person."""
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
         return (
-            f"{self.files:,} of {self.total:,} files, {self.pages:,} pages, {self.errors:,} errors, "
+            f"{int(self.files):,} of {self.total:,} files, {self.pages:,} pages, {self.errors:,} errors, "
             f"{self.rate:.1f} pages/s{left}"
         )
 
@@ -152,12 +158,12 @@ class Progress:
     def state(self) -> State:
         """How far the job is now."""
         done, base, now = self._done, self._base, self._sums()
-        files, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
-        # A file in an archive counts as one too: a wave shows as complete only when it is.
-        files = min(files, max(0, self._wave_files - 1))
+        thousandths, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
+        # The last pages that are read are not written yet: a wave shows as complete only when it is.
+        files = min(thousandths / 1000, self._wave_files - 0.001)
         return State(
             self._total,
-            done.files + files,
+            done.files + max(0.0, files),
             done.pages + pages,
             done.errors + errors,
             time.monotonic() - self._start,

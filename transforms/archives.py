@@ -44,10 +44,12 @@ class Member:
     Attributes:
         uri: `archive#name`; the archive's own where the archive as a whole is meant.
         data: the encoded image, or the error.
+        end: part of the archive, 0 to 1, that is read when the member is.
     """
 
     uri: str
     data: bytes | InputError
+    end: float = 1.0
 
 
 def is_archive(uri: str) -> bool:
@@ -136,7 +138,9 @@ def _tar_members(
                     "too_large", f"The archive unpacks to over {_MAX_RATIO} times its size; reading stops."
                 )
             if not header.isdir() and is_image_name(header.name):
-                yield Member(f"{uri}#{_text(header.name)}", _tar_data(archive, header, max_bytes))
+                data = _tar_data(archive, header, max_bytes)
+                end = min(1.0, file.tell() / max(byte_size, 1))
+                yield Member(f"{uri}#{_text(header.name)}", data, end)
             else:
                 others[header.name.rpartition(".")[2]] += 1
     if others:
@@ -194,7 +198,8 @@ def _group_members(
             data = data.field("bytes")
         uris = batch.column(names[0]) if names else itertools.repeat(None)
         for row, value, name in zip(rows, data, uris, strict=False):
-            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
+            end = (row + 1) / parquet.metadata.num_rows
+            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes), end)
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:

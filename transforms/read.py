@@ -50,6 +50,7 @@ class ReadPages(beam.PTransform):
         private_hosts: whether https:// may lead to addresses that are not public.
         ahead: asked before each file, how many may be read ahead, if fewer than `AHEAD_FILES`; for workers
             who would take them from each other.
+        advance: told after each page what part of a file has been read since; 1 for each file in all.
     """
 
     def __init__(
@@ -60,9 +61,12 @@ class ReadPages(beam.PTransform):
         threads: int = THREADS,
         private_hosts: bool = False,
         ahead: Callable[[], int] | None = None,
+        advance: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__()
-        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead)
+        self._work = _Read(
+            limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead, advance or _untold
+        )
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -112,10 +116,19 @@ def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[P
         yield failure(file.uri, None, DECODE, error)
 
 
+def _untold(part: float) -> None:
+    """Where nobody watches how far reading is."""
+
+
 def archive_pages(
-    source: Source, limits: Limits, one_channel: bool, max_bytes: int = MAX_BYTES
+    source: Source,
+    limits: Limits,
+    one_channel: bool,
+    max_bytes: int = MAX_BYTES,
+    advance: Callable[[float], None] = _untold,
 ) -> Iterator[PageOrFailure]:
-    """Reads and decodes an archive's members, one at a time."""
+    """Reads and decodes an archive's members, one at a time; `advance` is as in `ReadPages`."""
+    read = 0.0
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
@@ -125,8 +138,11 @@ def archive_pages(
                     yield failure(member.uri, None, READ, member.data)
                 else:
                     yield from decode_pages(encoded(member.uri, found.etag, member.data), limits, one_channel)
+                advance(member.end - read)
+                read = member.end
     except Exception as error:
         yield failure(source.uri, None, READ, error)
+    advance(1.0 - read)
 
 
 def note_change(source: Source, etag: str | None) -> None:
@@ -155,6 +171,7 @@ class _Read(beam.DoFn):
         threads: int,
         private_hosts: bool,
         ahead: Callable[[], int] | None,
+        advance: Callable[[float], None],
     ) -> None:
         self._limits = limits
         self._one_channel = one_channel
@@ -162,6 +179,7 @@ class _Read(beam.DoFn):
         self._threads = threads
         self._private_hosts = private_hosts
         self._ahead = ahead
+        self._advance = advance
 
     def setup(self) -> None:
         storage.allow_private_hosts(self._private_hosts)
@@ -197,8 +215,11 @@ class _Read(beam.DoFn):
         with metrics.timed(READ):
             file = future.result()
         if file is None:
-            return archive_pages(source, self._limits, self._one_channel, self._max_bytes)
+            yield from archive_pages(source, self._limits, self._one_channel, self._max_bytes, self._advance)
+            return
         if isinstance(file, Failure):
-            return iter([file])
-        note_change(source, file.etag)
-        return decode_pages(file, self._limits, self._one_channel)
+            yield file
+        else:
+            note_change(source, file.etag)
+            yield from decode_pages(file, self._limits, self._one_channel)
+        self._advance(1.0)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -201,6 +203,39 @@ def test_an_archive_is_read_before_another_file_is_taken(
     assert [name.rpartition("/")[2] for name in found] == ["c.jpg", "a.tar#b.jpg"]
     assert list(work.finish_bundle()) == []
     work.teardown()
+
+
+MEMBERS = [(f"{i}.jpg", os.urandom(12_000)) for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "steps"),
+    [
+        ("a.jpg", JPEG, 1),
+        ("a.pdf", pdf(["one", "two"]), 1),
+        ("none.jpg", b"", 1),
+        ("a.tar", tar(MEMBERS), 20),
+        ("a.tar.gz", gzip.compress(tar(MEMBERS)), 5),
+        ("a.tar", tar(MEMBERS)[:-99_000], 10),
+        ("a.tar", b"no tar", 1),
+        ("a.parquet", parquet({"bytes": [JPEG] * 20}), 20),
+    ],
+)
+def test_each_file_advances_by_one_and_an_archive_with_its_members(
+    name: str, data: bytes, steps: int, tmp_path: Path
+) -> None:
+    parts: list[float] = []
+    work = ReadPages(advance=parts.append)._work
+    work.setup()
+    work.start_bundle()
+    for _ in work.process(put(tmp_path, name, data)):
+        pass
+    for _ in work.finish_bundle():
+        pass
+    work.teardown()
+    assert sum(parts) == pytest.approx(1.0)
+    assert min(parts) >= 0.0
+    assert len([part for part in parts if part]) >= steps
 
 
 def test_encoded_files_ahead_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
