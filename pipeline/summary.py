@@ -37,6 +37,8 @@ class Summary:
         engine: what ran the models in this run, such as `onnxruntime f32`.
         waves: waves done in this run.
         waves_before: waves that earlier runs had done.
+        pages_before: rows in pages/ of those.
+        errors_before: rows in errors/ of those.
         files: files read in this run.
         pages: rows in pages/ that this run wrote.
         lines: lines of those.
@@ -58,6 +60,8 @@ class Summary:
     engine: str
     waves: int
     waves_before: int
+    pages_before: int
+    errors_before: int
     files: int
     pages: int
     lines: int
@@ -85,6 +89,9 @@ class Summary:
                 f"({self.images_per_second:.2f} pages/s; bundle {self.bundle}, {self.engine})."
             )
         lines = [work]
+        if self.waves_before:
+            rows = f"{counted(self.pages_before, 'page')} and {counted(self.errors_before, 'error')}"
+            lines.append(f"Earlier runs: {rows}.")
         if errors:
             lines.append(f"{counted(errors, 'error')}: {kinds}. See {storage.join(self.output, 'errors')}")
         if self.changed:
@@ -131,8 +138,9 @@ def summarize(
         _sum(marker.microseconds for marker in done),
     )
     pages, failed = sum(marker.pages for marker in done), sum(errors.values())
-    all_pages = pages + sum(marker.pages for marker in before)
-    all_failed = failed + sum(sum(marker.errors.values()) for marker in before)
+    pages_before = sum(marker.pages for marker in before)
+    failed_before = sum(sum(marker.errors.values()) for marker in before)
+    all_failed = failed + failed_before
     any_marker = (done or before)[0]
     return Summary(
         run_id=run_id,
@@ -142,6 +150,8 @@ def summarize(
         engine=engine,
         waves=len(done),
         waves_before=len(before),
+        pages_before=pages_before,
+        errors_before=failed_before,
         files=sum(marker.files for marker in done),
         pages=pages,
         lines=sum(marker.lines for marker in done),
@@ -150,7 +160,7 @@ def summarize(
         images_per_second=round((pages + failed) / seconds, 3) if seconds else 0.0,
         seconds_by_stage={stage: spent / 1_000_000 for stage, spent in sorted(microseconds.items())},
         peak_megabytes=[peak // 1024 for peak in peaks],
-        error_rate=all_failed / max(1, all_failed + all_pages),
+        error_rate=all_failed / max(1, all_failed + pages + pages_before),
         left_out=dict(left_out),
         changed=sum(len(marker.changed) for marker in done),
         versions=versions(),

@@ -43,6 +43,14 @@ def test_text_for_a_person() -> None:
     ]
 
 
+def test_text_tells_what_earlier_runs_had_done() -> None:
+    assert str(summary([TWO], [ONE])).splitlines()[:2] == [
+        "Read 7 pages with 30 lines from 10 files in 8 s (1.25 pages/s; bundle tiny, onnxruntime f32).",
+        "Earlier runs: 9 pages and 1 error.",
+    ]
+    assert "\nEarlier runs: 16 pages and 4 errors.\n" in str(summary([], [ONE, TWO]))
+
+
 def test_text_tells_what_was_left_out_most_first() -> None:
     left_out = dict.fromkeys(("no suffix", ".xml", ".md", ".csv", ".py"), 1) | {".txt": 2000}
     text = str(replace(summary([ONE], []), left_out=left_out))
