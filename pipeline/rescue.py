@@ -38,6 +38,7 @@ class Counts:
         errors: rows of errors, by kind.
         microseconds: spent by stage.
         changed: files that had changed since they were listed.
+        left_out: members of archives that are of other kinds, by suffix.
     """
 
     files: int = 0
@@ -46,11 +47,12 @@ class Counts:
     errors: Counter[str] = field(default_factory=Counter)
     microseconds: Counter[str] = field(default_factory=Counter)
     changed: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
         """The counts among a pipeline's metrics."""
-        from transforms.metrics import CHANGED, ERRORS, FILES, MICROSECONDS, NAMESPACE
+        from transforms.metrics import CHANGED, ERRORS, FILES, LEFT_OUT, MICROSECONDS, NAMESPACE
 
         found = metrics.query()
         ours = [
@@ -65,6 +67,7 @@ class Counts:
             _below(ERRORS, counters),
             _below(MICROSECONDS, spent),
             counters.get(CHANGED, 0),
+            _below(LEFT_OUT, counters),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -76,6 +79,7 @@ class Counts:
             self.errors + other.errors,
             self.microseconds + other.microseconds,
             self.changed + other.changed,
+            self.left_out + other.left_out,
         )
 
 

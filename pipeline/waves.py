@@ -61,6 +61,7 @@ class Marker:
         engine: what ran the models, see `pipeline.options.engine_title`.
         changed: etags that files had when they were read, by redacted URI, where those are not the listed
             ones.
+        left_out: members of archives that are of other kinds, by suffix.
         ended: when it was done, in seconds since 1970 by the clock of its run; 0 in markers that do not tell.
     """
 
@@ -77,6 +78,7 @@ class Marker:
     run_id: str = ""
     engine: str = ""
     changed: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     ended: float = 0.0
 
     @classmethod
@@ -93,9 +95,11 @@ class Marker:
             ):
                 raise TypeError(f"{name} is of a wrong type")
         if not all(
-            isinstance(number, int) for number in (*marker.errors.values(), *marker.microseconds.values())
+            isinstance(number, int)
+            for counts in (marker.errors, marker.microseconds, marker.left_out)
+            for number in counts.values()
         ):
-            raise TypeError("errors or microseconds are no numbers")
+            raise TypeError("errors, microseconds or left_out are no numbers")
         return marker
 
     @property

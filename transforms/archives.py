@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import logging
 import re
 import tarfile
 import zlib
@@ -17,10 +16,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from models.records import InputError
-from transforms.sources import is_image_name
-from transforms.storage import file_name, redacted
-
-_log = logging.getLogger(__name__)
+from transforms.sources import is_image_name, leave_out
+from transforms.storage import file_name
 
 _PARQUET = re.compile(r".*\.parquet", re.DOTALL | re.IGNORECASE)
 _TAR = re.compile(r".*\.(tar|tar\.gz|tgz)", re.DOTALL | re.IGNORECASE)
@@ -58,7 +55,9 @@ def is_archive(uri: str) -> bool:
     return bool(_TAR.fullmatch(name) or _PARQUET.fullmatch(name))
 
 
-def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
+def members(
+    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, left_out: Counter[str]
+) -> Iterator[Member]:
     """Yields the images of a tar, tar.gz or Parquet file; one error where there is none.
 
     Args:
@@ -66,6 +65,7 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         file: the archive, seekable, at its start.
         byte_size: the archive's size.
         max_bytes: members larger than this are errors.
+        left_out: counts, by suffix, the members of other kinds.
     """
     start = file.read(4)
     file.seek(0)
@@ -75,7 +75,7 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
     if start == b"PAR1":
         expanded = _parquet_members(uri, file, max_bytes)
     else:
-        expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
+        expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes, left_out)
     found = False
     try:
         for member in expanded:
@@ -124,10 +124,9 @@ _EXTENDED = (
 
 
 def _tar_members(
-    uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int
+    uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int, left_out: Counter[str]
 ) -> Iterator[Member]:
     longest = max(_FREE_BYTES, _MAX_RATIO * byte_size)
-    others: Counter[str] = Counter()
     # GzipFile, not tarfile's own: that one takes a cut-off stream for its end.
     stream = gzip.GzipFile(fileobj=file) if compressed else file
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
@@ -137,14 +136,14 @@ def _tar_members(
                 raise InputError(
                     "too_large", f"The archive unpacks to over {_MAX_RATIO} times its size; reading stops."
                 )
-            if not header.isdir() and is_image_name(header.name):
+            if header.isdir():
+                continue
+            if is_image_name(header.name):
                 data = _tar_data(archive, header, max_bytes)
                 end = min(1.0, file.tell() / max(byte_size, 1))
                 yield Member(f"{uri}#{_text(header.name)}", data, end)
             else:
-                others[header.name.rpartition(".")[2]] += 1
-    if others:
-        _log.info("%s: left out %d members that are no images", redacted(uri), sum(others.values()))
+                leave_out(_text(header.name), left_out)
 
 
 def _tar_data(archive: tarfile.TarFile, header: tarfile.TarInfo, max_bytes: int) -> bytes | InputError:

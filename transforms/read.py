@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -128,12 +129,13 @@ def archive_pages(
     advance: Callable[[float], None] = _untold,
 ) -> Iterator[PageOrFailure]:
     """Reads and decodes an archive's members, one at a time; `advance` is as in `ReadPages`."""
-    read = 0.0
+    read, left_out = 0.0, Counter[str]()
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
         with storage.open_file(source.uri) as file:
-            for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
+            size = found.byte_size or 0
+            for member in archives.members(source.uri, file, size, max_bytes, left_out):
                 if isinstance(member.data, InputError):
                     yield failure(member.uri, None, READ, member.data)
                 else:
@@ -142,6 +144,8 @@ def archive_pages(
                 read = member.end
     except Exception as error:
         yield failure(source.uri, None, READ, error)
+    for suffix, number in left_out.items():
+        metrics.count(metrics.LEFT_OUT + suffix, number)
     advance(1.0 - read)
 
 

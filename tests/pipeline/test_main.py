@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tarfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,23 @@ def test_new_files_are_read_and_old_ones_are_not(
     assert before.items() <= after.items()
     assert job() == DONE
     assert "Nothing new to read" in capsys.readouterr().out
+
+
+def test_members_of_other_kinds_are_told_with_the_files(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "in" / "notes.txt").touch()
+    with tarfile.open(folder / "in" / "shard.tar", "w") as archive:
+        for page in sorted((folder / "in").glob("page-*.png")):
+            archive.add(page, page.name)
+            archive.add(folder / "in" / "notes.txt", f"{page.stem}.txt")
+            archive.add(folder / "in" / "notes.txt", f"{page.stem}.json")
+    assert job("--wave_size", "3") == DONE
+    assert "Left out 13 files of other kinds: 7 .txt, 6 .json." in capsys.readouterr().out
+    assert sum((Counter(marker["left_out"]) for marker in markers(folder / "out")), Counter()) == {
+        ".txt": 6,
+        ".json": 6,
+    }
 
 
 def test_files_that_change_after_they_were_listed_are_read_as_they_are_and_once(
