@@ -19,7 +19,7 @@ from pipeline.status import USAGE, say
 
 
 def start() -> int:
-    """The command as a process of its own; returns its exit status."""
+    """The command as a process of its own, which `main` may not be; returns its exit status."""
     importlib.import_module("pipeline.lean")
     return main()
 

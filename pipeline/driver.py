@@ -222,7 +222,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         run_id=job.run_id,
         engine=engine_title(job.options),
         changed=dict(changed),
-        left_out=dict(sorted(counts.left_out.items())),
+        left_out=counts.left_out,
         ended=round(time.time(), 3),
     )
 

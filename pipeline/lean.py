@@ -1,4 +1,4 @@
-"""Keeps torch out of the job's processes.
+"""Keeps torch out of the driver and of the workers on this machine.
 
 Importing this module does it, before Beam is imported: RunInference imports torch where it is installed, as
 with `[training]`. That costs each process seconds and memory, and the job's models run without it.

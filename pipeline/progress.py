@@ -21,13 +21,15 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory of one worker: thousandths of files, pages, errors, peak memory in kilobytes, is it ready?"""
-FILES, PAGES, ERRORS, PEAK, READY = range(5)
+"""Shared memory of one worker: parts of files, pages, errors, peak memory in kilobytes, readiness."""
+PARTS, PAGES, ERRORS, PEAK, READY = range(5)
+FILE = 1_000_000
+"""Parts of a file."""
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""
 
 _mine: Tally | None = None
-_files = 0.0  # an archive's members may be less than a thousandth of it
+_files = 0.0  # a small member of a large archive is less than a part
 
 
 def new_tally() -> Tally:
@@ -46,7 +48,7 @@ def advance(part: float) -> None:
     global _files
     if _mine is not None:
         _files += part
-        _mine[FILES] = round(1000 * _files)
+        _mine[PARTS] = round(FILE * _files)
 
 
 def count(element: Page | Failure) -> None:
@@ -88,7 +90,9 @@ class State:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the end at this rate; None while there is none."""
+        """Seconds until the end at this rate; None while too little is read to tell."""
+        if self.files < min(1.0, self.total / 1000):
+            return None
         return (self.total - self.files) * self.seconds / self.files if self.files else None
 
     def __str__(self) -> str:
@@ -158,9 +162,9 @@ class Progress:
     def state(self) -> State:
         """How far the job is now."""
         done, base, now = self._done, self._base, self._sums()
-        thousandths, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
+        parts, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
         # The last pages that are read are not written yet: a wave shows as complete only when it is.
-        files = min(thousandths / 1000, self._wave_files - 0.001)
+        files = min(parts, self._wave_files * FILE - 1) / FILE
         return State(
             self._total,
             done.files + max(0.0, files),
@@ -171,8 +175,8 @@ class Progress:
 
     def _sums(self) -> tuple[int, int, int]:
         tallies = self._tallies()
-        files, pages, errors = (sum(tally[kind] for tally in tallies) for kind in (FILES, PAGES, ERRORS))
-        return files, pages, errors
+        parts, pages, errors = (sum(tally[kind] for tally in tallies) for kind in (PARTS, PAGES, ERRORS))
+        return parts, pages, errors
 
     def _show(self) -> None:
         if self._stream.isatty():

@@ -38,7 +38,7 @@ class Counts:
         errors: rows of errors, by kind.
         microseconds: spent by stage.
         changed: files that had changed since they were listed.
-        left_out: members of archives that are of other kinds, by suffix.
+        left_out: members of archives that are no images.
     """
 
     files: int = 0
@@ -47,7 +47,7 @@ class Counts:
     errors: Counter[str] = field(default_factory=Counter)
     microseconds: Counter[str] = field(default_factory=Counter)
     changed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
 
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
@@ -67,7 +67,7 @@ class Counts:
             _below(ERRORS, counters),
             _below(MICROSECONDS, spent),
             counters.get(CHANGED, 0),
-            _below(LEFT_OUT, counters),
+            counters.get(LEFT_OUT, 0),
         )
 
     def __add__(self, other: Counts) -> Counts:

@@ -48,7 +48,8 @@ class Summary:
         seconds_by_stage: spent in each stage, summed over workers.
         peak_megabytes: most memory that each worker had.
         error_rate: share of errors among all rows of the output, earlier runs' included.
-        left_out: files of other kinds that the inputs' folders and the archives read hold, by suffix.
+        left_out: files of other kinds that the inputs' folders hold, by suffix.
+        members_left_out: members of archives that are no images, earlier runs' included.
         changed: files that had changed since they were listed, and were read as they were then.
         versions: of what was used.
     """
@@ -72,6 +73,7 @@ class Summary:
     peak_megabytes: list[int]
     error_rate: float
     left_out: dict[str, int]
+    members_left_out: int
     changed: int
     versions: dict[str, str]
 
@@ -101,6 +103,8 @@ class Summary:
             lines.append(
                 f"Left out {counted(sum(self.left_out.values()), 'file')} of other kinds: {suffixes}."
             )
+        if self.members_left_out:
+            lines.append(f"Left out {counted(self.members_left_out, 'member')} of archives: no images.")
         lines.append(f"Rows: {storage.join(self.output, 'pages')}/*.parquet")
         return "\n".join(lines)
 
@@ -130,7 +134,7 @@ def summarize(
         before: markers of the waves that earlier runs did.
         seconds: that it took.
         peaks: most memory of each worker, in kilobytes.
-        left_out: files of other kinds in folders, by suffix.
+        left_out: see `Summary`.
     """
     done, before = list(done), list(before)
     errors, microseconds = (
@@ -161,7 +165,8 @@ def summarize(
         seconds_by_stage={stage: spent / 1_000_000 for stage, spent in sorted(microseconds.items())},
         peak_megabytes=[peak // 1024 for peak in peaks],
         error_rate=all_failed / max(1, all_failed + pages + pages_before),
-        left_out=dict(_sum([left_out, *(marker.left_out for marker in done)])),
+        left_out=dict(left_out),
+        members_left_out=sum(marker.left_out for marker in (*done, *before)),
         changed=sum(len(marker.changed) for marker in done),
         versions=versions(),
     )
@@ -188,7 +193,7 @@ def _most(counts: Mapping[str, int], number: int) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]
 
 
-def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)

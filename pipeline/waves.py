@@ -61,7 +61,7 @@ class Marker:
         engine: what ran the models, see `pipeline.options.engine_title`.
         changed: etags that files had when they were read, by redacted URI, where those are not the listed
             ones.
-        left_out: members of archives that are of other kinds, by suffix.
+        left_out: members of archives that are no images, as far as the runner's counters tell.
         ended: when it was done, in seconds since 1970 by the clock of its run; 0 in markers that do not tell.
     """
 
@@ -78,7 +78,7 @@ class Marker:
     run_id: str = ""
     engine: str = ""
     changed: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
     ended: float = 0.0
 
     @classmethod
@@ -95,11 +95,9 @@ class Marker:
             ):
                 raise TypeError(f"{name} is of a wrong type")
         if not all(
-            isinstance(number, int)
-            for counts in (marker.errors, marker.microseconds, marker.left_out)
-            for number in counts.values()
+            isinstance(number, int) for number in (*marker.errors.values(), *marker.microseconds.values())
         ):
-            raise TypeError("errors, microseconds or left_out are no numbers")
+            raise TypeError("errors or microseconds are no numbers")
         return marker
 
     @property

@@ -268,6 +268,9 @@ def tiffs() -> Iterator[Item]:
     with Image.open(io.BytesIO(whole)) as image:
         image.seek(1)
         at = image.tag_v2[273][0]  # type: ignore[attr-defined]
+    of_no_rows = whole.replace(b"\x16\x0a\x19", b"\x16\x00\x19")  # in the footer: 5, zigzag
+    assert of_no_rows != whole
+    yield Item("parquet/footer without rows.parquet", of_no_rows, 5)
     broken = bytearray(whole)
     broken[at : at + 3000] = bytes(3000)
     yield Item("tiff/second of 3 broken.tif", bytes(broken), 2, ("corrupt",))

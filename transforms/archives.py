@@ -10,13 +10,12 @@ import itertools
 import re
 import tarfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from models.records import InputError
-from transforms.sources import is_image_name, leave_out
+from transforms.sources import is_image_name
 from transforms.storage import file_name
 
 _PARQUET = re.compile(r".*\.parquet", re.DOTALL | re.IGNORECASE)
@@ -40,12 +39,12 @@ class Member:
 
     Attributes:
         uri: `archive#name`; the archive's own where the archive as a whole is meant.
-        data: the encoded image, or the error.
+        data: the encoded image, or the error; None: the member is of another kind.
         end: part of the archive, 0 to 1, that is read when the member is.
     """
 
     uri: str
-    data: bytes | InputError
+    data: bytes | InputError | None
     end: float = 1.0
 
 
@@ -55,17 +54,14 @@ def is_archive(uri: str) -> bool:
     return bool(_TAR.fullmatch(name) or _PARQUET.fullmatch(name))
 
 
-def members(
-    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, left_out: Counter[str]
-) -> Iterator[Member]:
-    """Yields the images of a tar, tar.gz or Parquet file; one error where there is none.
+def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
+    """Yields the members of a tar, tar.gz or Parquet file; an error where none is an image.
 
     Args:
         uri: the archive's, for the members' names.
         file: the archive, seekable, at its start.
         byte_size: the archive's size.
         max_bytes: members larger than this are errors.
-        left_out: counts, by suffix, the members of other kinds.
     """
     start = file.read(4)
     file.seek(0)
@@ -75,11 +71,11 @@ def members(
     if start == b"PAR1":
         expanded = _parquet_members(uri, file, max_bytes)
     else:
-        expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes, left_out)
+        expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
     found = False
     try:
         for member in expanded:
-            found = True
+            found = found or member.data is not None
             yield member
     except InputError as error:
         found = True
@@ -124,7 +120,7 @@ _EXTENDED = (
 
 
 def _tar_members(
-    uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int, left_out: Counter[str]
+    uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int
 ) -> Iterator[Member]:
     longest = max(_FREE_BYTES, _MAX_RATIO * byte_size)
     # GzipFile, not tarfile's own: that one takes a cut-off stream for its end.
@@ -138,12 +134,9 @@ def _tar_members(
                 )
             if header.isdir():
                 continue
-            if is_image_name(header.name):
-                data = _tar_data(archive, header, max_bytes)
-                end = min(1.0, file.tell() / max(byte_size, 1))
-                yield Member(f"{uri}#{_text(header.name)}", data, end)
-            else:
-                leave_out(_text(header.name), left_out)
+            data = _tar_data(archive, header, max_bytes) if is_image_name(header.name) else None
+            end = file.tell() / byte_size if byte_size else 0.0
+            yield Member(f"{uri}#{_text(header.name)}", data, end)
 
 
 def _tar_data(archive: tarfile.TarFile, header: tarfile.TarInfo, max_bytes: int) -> bytes | InputError:
@@ -176,19 +169,21 @@ def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Membe
     except (pa.ArrowException, OSError) as error:
         raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
     path, names = _columns(parquet.schema_arrow)
-    first_row = 0
-    for group in range(parquet.num_row_groups):
+    sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    first_row, rows = 0, max(1, sum(sizes))  # the footer's own sum may be another
+    for group, size in enumerate(sizes):
         try:
-            yield from _group_members(uri, parquet, group, first_row, (path, names), max_bytes)
+            for row, member in _group_members(uri, parquet, group, first_row, (path, names), max_bytes):
+                yield replace(member, end=(row + 1) / rows)
         except (pa.ArrowException, OSError) as error:
             message = f"Row group {group} (from row {first_row}) cannot be read on ({_first_line(error)})."
-            yield Member(uri, InputError("corrupt", message))
-        first_row += parquet.metadata.row_group(group).num_rows
+            yield Member(uri, InputError("corrupt", message), (first_row + size) / rows)
+        first_row += size
 
 
 def _group_members(
     uri: str, parquet: Any, group: int, first_row: int, columns: tuple[str, list[str]], max_bytes: int
-) -> Iterator[Member]:
+) -> Iterator[tuple[int, Member]]:
     path, names = columns
     rows = itertools.count(first_row)
     for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[path, *names]):
@@ -197,8 +192,7 @@ def _group_members(
             data = data.field("bytes")
         uris = batch.column(names[0]) if names else itertools.repeat(None)
         for row, value, name in zip(rows, data, uris, strict=False):
-            end = (row + 1) / parquet.metadata.num_rows
-            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes), end)
+            yield row, Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:

@@ -11,7 +11,7 @@ from apache_beam.metrics.metric import Metrics
 NAMESPACE = "ppocr-beam"
 MICROSECONDS = "microseconds/"
 ERRORS = "errors/"
-LEFT_OUT = "left_out/"
+LEFT_OUT = "left_out"
 CHANGED = "changed"
 FILES = "files"
 

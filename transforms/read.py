@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -38,6 +37,10 @@ AHEAD_BYTES = 64 << 20
 _UNKNOWN_SIZE = 1 << 20  # bytes, where the listing does not tell
 
 
+def _untold(part: float) -> None:
+    """Where nobody watches how far reading is."""
+
+
 class ReadPages(beam.PTransform):
     """Reads and decodes files: a collection of `Source` in, of `Page` and `Failure` out.
 
@@ -51,7 +54,8 @@ class ReadPages(beam.PTransform):
         private_hosts: whether https:// may lead to addresses that are not public.
         ahead: asked before each file, how many may be read ahead, if fewer than `AHEAD_FILES`; for workers
             who would take them from each other.
-        advance: told after each page what part of a file has been read since; 1 for each file in all.
+        advance: told what part of a file has been read since the last call: after each member of an archive,
+            else after the whole file. The parts of a file add up to 1.
     """
 
     def __init__(
@@ -62,12 +66,10 @@ class ReadPages(beam.PTransform):
         threads: int = THREADS,
         private_hosts: bool = False,
         ahead: Callable[[], int] | None = None,
-        advance: Callable[[float], None] | None = None,
+        advance: Callable[[float], None] = _untold,
     ) -> None:
         super().__init__()
-        self._work = _Read(
-            limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead, advance or _untold
-        )
+        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead, advance)
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -117,10 +119,6 @@ def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[P
         yield failure(file.uri, None, DECODE, error)
 
 
-def _untold(part: float) -> None:
-    """Where nobody watches how far reading is."""
-
-
 def archive_pages(
     source: Source,
     limits: Limits,
@@ -129,23 +127,26 @@ def archive_pages(
     advance: Callable[[float], None] = _untold,
 ) -> Iterator[PageOrFailure]:
     """Reads and decodes an archive's members, one at a time; `advance` is as in `ReadPages`."""
-    read, left_out = 0.0, Counter[str]()
+    read, left_out = 0.0, 0
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
         with storage.open_file(source.uri) as file:
-            size = found.byte_size or 0
-            for member in archives.members(source.uri, file, size, max_bytes, left_out):
-                if isinstance(member.data, InputError):
+            for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
+                if member.data is None:
+                    left_out += 1
+                elif isinstance(member.data, InputError):
                     yield failure(member.uri, None, READ, member.data)
                 else:
                     yield from decode_pages(encoded(member.uri, found.etag, member.data), limits, one_channel)
-                advance(member.end - read)
-                read = member.end
+                end = min(1.0, max(read, member.end))  # a broken archive's sizes may be wrong
+                advance(end - read)
+                read = end
     except Exception as error:
         yield failure(source.uri, None, READ, error)
-    for suffix, number in left_out.items():
-        metrics.count(metrics.LEFT_OUT + suffix, number)
+    if left_out:
+        metrics.count(metrics.LEFT_OUT, left_out)
+        _log.info("%s: left out %d members that are no images", storage.redacted(source.uri), left_out)
     advance(1.0 - read)
 
 

@@ -47,8 +47,6 @@ _TURN = 1000
 """Files of one input before it is the next one's turn."""
 _GROUP = 10_000
 """Files that are looked up at a time."""
-SUFFIXES = 100
-"""Of files of other kinds, told apart: names shall not fill the memory."""
 _WRITTEN = ("_manifest", "_runs", "_waves", "errors", "pages")
 """Where the input is itself the output of earlier runs, only these folders in it are left out."""
 
@@ -182,18 +180,9 @@ def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
             yield source
         else:
             with _counting:
-                leave_out(source.uri, left_out)
-
-
-def leave_out(name: str, left_out: Counter[str]) -> None:
-    """Counts a file of another kind by its suffix, in any case; of too many suffixes the last ones together.
-
-    Anybody may have named it: what looks like no suffix is none, or it would be printed at the user.
-    """
-    suffix = os.path.splitext(name)[1].lower()
-    if not re.fullmatch(r"\.\w{1,20}", suffix):
-        suffix = "no suffix"
-    left_out[suffix if suffix in left_out or len(left_out) < SUFFIXES else "others"] += 1
+                # Anybody may have named a file, and the suffix is printed at the user.
+                suffix = os.path.splitext(source.uri)[1].lower() or "no suffix"
+                left_out[suffix if suffix.isprintable() else "odd suffix"] += 1
 
 
 def _below(folder: str, uri: str) -> str:

@@ -59,13 +59,19 @@ def test_files_count_by_their_parts(tally: progress.Tally) -> None:
     progress.advance(1.0)
     for _ in range(2500):
         progress.advance(1 / 5000)
-    assert tally[:3] == [1500, 0, 0]
+    assert tally[:3] == [1_500_000, 0, 0]
 
 
 def test_time_left_is_told_from_parts_of_files() -> None:
     state = State(20, 0.5, 5000, 0, 600.0)
     assert state.seconds_left == 23_400
     assert str(state) == "0 of 20 files, 5,000 pages, 0 errors, 8.3 pages/s, 6 h 30 min left"
+
+
+@pytest.mark.parametrize(("total", "least"), [(20, 0.02), (1_000_000, 1.0), (1, 0.001)])
+def test_time_left_is_not_told_from_next_to_nothing(total: int, least: float) -> None:
+    assert State(total, 0.9 * least, 1, 0, 6.0).seconds_left is None
+    assert State(total, least, 1, 0, 6.0).seconds_left is not None
 
 
 def test_counting_without_a_tally_does_nothing() -> None:
@@ -86,16 +92,16 @@ def test_waves_add_up_and_what_failed_attempts_counted_is_forgotten(tally: progr
         return int(state.files), state.pages, state.errors
 
     shown.begin(4)
-    tally[:3] = [3000, 3, 0]
+    tally[:3] = [3 * progress.FILE, 3, 0]
     assert now() == (3, 3, 0)
     shown.begin(4)  # the worker was killed
     assert now() == (0, 0, 0)
-    tally[:3] = [7000, 6, 1]
+    tally[:3] = [7 * progress.FILE, 6, 1]
     assert now() == (3, 3, 1)  # of four files three, until the wave is done
     shown.end(pages=3, errors=1)
     assert now() == (4, 3, 1)
     shown.begin(6)
-    tally[:3] = [9000, 8, 1]
+    tally[:3] = [9 * progress.FILE, 8, 1]
     assert now() == (6, 5, 1)
 
 
@@ -104,7 +110,7 @@ def test_lines_appear_while_a_wave_runs(tally: progress.Tally, monkeypatch: pyte
     stream = io.StringIO()
     with Progress(3, lambda: [tally], stream) as shown:
         shown.begin(3)
-        tally[:3] = [2000, 2, 0]
+        tally[:3] = [2 * progress.FILE, 2, 0]
         wait_for(stream, "ppocr-beam: 2 of 3 files, 2 pages")
 
 
@@ -112,7 +118,7 @@ def test_bar_moves_on_a_terminal(tally: progress.Tally) -> None:
     stream = Terminal()
     with Progress(3, lambda: [tally], stream) as shown:
         shown.begin(3)
-        tally[:3] = [1000, 1, 0]
+        tally[:3] = [1 * progress.FILE, 1, 0]
         wait_for(stream, "1 of 3 files")
 
 

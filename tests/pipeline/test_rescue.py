@@ -40,7 +40,8 @@ class Fake:
         if deadly:
             raise WorkerDiedError
         count = len(names)
-        return Counts(files=count, pages=count, lines=2 * count, microseconds=Counter(detect=10))
+        spent = Counter(detect=10)
+        return Counts(files=count, pages=count, lines=2 * count, microseconds=spent, left_out=count)
 
 
 def uris(output: Path, kind: str) -> list[str]:
@@ -67,6 +68,7 @@ def test_all_but_the_deadly_files_are_read_once(tmp_path: Path, files: str, pois
     assert uris(tmp_path, "pages") == healthy
     assert uris(tmp_path, "errors") == sorted(poison)
     assert (counts.files, counts.pages, counts.lines) == (len(files), len(healthy), 2 * len(healthy))
+    assert counts.left_out == len(healthy)
     assert sum(counts.errors.values()) == len(poison)
     assert not list((tmp_path / "_manifest").iterdir())
 

@@ -292,11 +292,11 @@ def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:
 def test_no_process_of_the_job_imports_torch(tmp_path: Path, bundle: str) -> None:
     assert importlib.util.find_spec("torch"), "it is installed, or this would prove nothing"
     write_pages(tmp_path / "in", 1)
-    command = [sys.executable, "-X", "importtime", "-m", "pipeline", str(tmp_path / "in"), "--bundle", bundle]
+    script = Path(sys.executable).with_name("ppocr-beam")
+    command = [sys.executable, "-X", "importtime", str(script), str(tmp_path / "in"), "--bundle", bundle]
     done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True)
     assert done.returncode == DONE
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
-    assert (
-        imported.count("apache_beam") == 2
-    )  # in the driver, and in the process that workers are forked from
+    # In the driver, and in the process that workers are forked from.
+    assert imported.count("apache_beam") == 2
     assert not [name for name in imported if name.startswith("torch.")]

@@ -206,6 +206,7 @@ def test_an_archive_is_read_before_another_file_is_taken(
 
 
 MEMBERS = [(f"{i}.jpg", os.urandom(12_000)) for i in range(20)]
+PARQUET = parquet({"bytes": [JPEG] * 20})
 
 
 @pytest.mark.parametrize(
@@ -215,10 +216,13 @@ MEMBERS = [(f"{i}.jpg", os.urandom(12_000)) for i in range(20)]
         ("a.pdf", pdf(["one", "two"]), 1),
         ("none.jpg", b"", 1),
         ("a.tar", tar(MEMBERS), 20),
-        ("a.tar.gz", gzip.compress(tar(MEMBERS)), 5),
+        ("a.tar.gz", gzip.compress(tar(MEMBERS * 10), 1), 10),
         ("a.tar", tar(MEMBERS)[:-99_000], 10),
         ("a.tar", b"no tar", 1),
-        ("a.parquet", parquet({"bytes": [JPEG] * 20}), 20),
+        ("a.parquet", PARQUET, 20),
+        ("a.parquet", b"PAR1" + b"\xaa" * 600 + PARQUET[604:], 10),  # its first row groups are broken
+        ("a.parquet", PARQUET.replace(b"\x16\x28\x19", b"\x16\x00\x19"), 20),  # the footer says: no rows
+        ("a.parquet", PARQUET.replace(b"\x16\x28\x19", b"\x16\x02\x19"), 20),  # or: one
     ],
 )
 def test_each_file_advances_by_one_and_an_archive_with_its_members(

@@ -184,10 +184,11 @@ def _lines(args: argparse.Namespace, images: tuple[LabelledImage, ...]) -> dict[
     from training.evaluation.sheet import line_section, write_sheet
 
     bundle = load_bundle(args.bundle)
-    lines = list(labelled_lines(images, bundle.manifest.recognition))
+    spec = bundle.manifest.recognition
+    lines, turned = list(labelled_lines(images, spec)), list(labelled_lines(images, spec, turned=True))
     pairs = read_lines(bundle, lines)
     scores = {name: asdict(score) for name, score in line_scores(pairs).items()}
-    direction = direction_scores(bundle, images, lines)
+    direction = direction_scores(bundle, lines, turned)
     print(f"{'lines':<20}{len(lines):>10}\n{'':<20}{'exact':>10}{'1-NED':>10}")
     for name, score in scores.items():
         print(f"{name:<20}{score['exact']:>10.4f}{score['similarity']:>10.4f}")

@@ -61,13 +61,14 @@ def measure(name_or_folder: str | Path, images: tuple[LabelledImage, ...], worke
         workers: processes that read pages.
     """
     bundle = load_bundle(name_or_folder)
-    lines = list(labelled_lines(images, bundle.manifest.recognition))
+    spec = bundle.manifest.recognition
+    lines, turned = list(labelled_lines(images, spec)), list(labelled_lines(images, spec, turned=True))
     pairs = read_lines(bundle, lines)
     score = line_score(pairs)
     scores = {
         "lines, exact": score.exact,
         "lines, 1-NED": score.similarity,
-        "direction": direction_scores(bundle, images, lines)["accuracy"],
+        "direction": direction_scores(bundle, lines, turned)["accuracy"],
     }
     if not holds_pages(images):
         return Measured(images, scores, lines, pairs, {}, {}, {})

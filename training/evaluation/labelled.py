@@ -50,14 +50,12 @@ def labelled_page(labelled: LabelledImage) -> Page:
     return Page(uri=str(labelled.path), width=image.shape[1], height=image.shape[0], image=image, lines=lines)
 
 
-def upside_down(page: Page) -> Page:
-    """The page as it is when it was scanned on its head: lines begin at what is their top left then.
+def scanned_upside_down(page: Page) -> Page:
+    """The page with its image and its lines as a scanner gives it that was fed the wrong way round.
 
-    Raises:
-        ValueError: the page has no image.
+    Lines begin at what is their top left then, as a detector's do.
     """
-    if page.image is None:
-        raise ValueError(f"page {page.index} of {page.uri!r} has no image")
+    assert page.image is not None  # for the type checker: a labelled page has one
     corner = np.array([page.width, page.height], np.float32)
     lines = [replace(line, polygon=np.roll(corner - line.polygon, -2, axis=0)) for line in page.lines]
     return replace(page, image=np.ascontiguousarray(page.image[::-1, ::-1]), lines=tuple(lines))
@@ -71,8 +69,7 @@ def labelled_lines(
     Args:
         images: of one label file.
         spec: how the recogniser wants lines to be cut out; None: as they are.
-        turned: whether all images shall be upside down. Turned crops are not quite what is cut out of a page
-            that is: of a low line, parts of a pixel count.
+        turned: whether all images shall be upside down.
 
     Raises:
         UsageError: an image cannot be decoded.
@@ -80,8 +77,8 @@ def labelled_lines(
     margin, least_height = (spec.margin, spec.least_height) if spec else (0.0, 0)
     for labelled in images:
         page = labelled_page(labelled)
-        if turned:
-            page = upside_down(page)
+        if turned:  # not its crops: cutting out moves a low line by parts of a pixel
+            page = scanned_upside_down(page)
         if holds_pages([labelled]):
             yield from rectify(page, margin, least_height=least_height).lines
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
@@ -12,8 +12,6 @@ from models.direction import DirectionClassifier
 from models.recognition import Recognizer
 from models.records import Line
 from models.session import Session
-from training.data.labels import LabelledImage
-from training.evaluation.labelled import labelled_lines
 from training.evaluation.scoring import normal
 
 Pair = tuple[str, str]
@@ -69,21 +67,19 @@ def line_score(pairs: Sequence[Pair], fold: bool = False, spaces: bool = True) -
     )
 
 
-def direction_scores(
-    bundle: Bundle, images: Iterable[LabelledImage], lines: Sequence[Line]
-) -> dict[str, float]:
+def direction_scores(bundle: Bundle, upright: Sequence[Line], turned: Sequence[Line]) -> dict[str, float]:
     """Share of lines that the bundle's classifier calls rightly as they stand, and on their heads.
 
     Args:
         bundle: whose threshold decides, as in the job.
-        images: with upright lines.
-        lines: those, as `labelled_lines` cuts them out.
+        upright: lines with their crops.
+        turned: the same lines of images that are upside down.
     """
     spec = bundle.manifest.direction
     classifier = DirectionClassifier(spec, Session(bundle.model_path(spec)), "all")
-    upright = classifier.probabilities(lines) <= spec.threshold
-    heads = list(labelled_lines(images, bundle.manifest.recognition, turned=True))
-    turned = classifier.probabilities(heads) > spec.threshold
-    count = max(len(lines), 1)
-    shares = {"upright": float(upright.sum() / count), "upside_down": float(turned.sum() / count)}
-    return {"accuracy": (shares["upright"] + shares["upside_down"]) / 2, **shares}
+    count = max(len(upright), 1)
+    shares = {
+        "upright": float((classifier.probabilities(upright) <= spec.threshold).sum() / count),
+        "upside_down": float((classifier.probabilities(turned) > spec.threshold).sum() / count),
+    }
+    return {"accuracy": sum(shares.values()) / 2, **shares}
