@@ -50,8 +50,9 @@ make_venv() {
 }
 
 # uv resolves and unpacks several times faster than pip; where it cannot be had or cannot reach the index
-# (say, one that only pip's configuration knows), pip does the same. Both compile what they install: where Python may
-# keep no bytecode (PYTHONDONTWRITEBYTECODE, folders of another user), each process would compile Beam anew, for seconds.
+# (say, one that only pip's configuration knows), pip does the same. Both compile what they install, but for this
+# checkout: where Python may keep no bytecode (PYTHONDONTWRITEBYTECODE, folders of another user), each process would
+# compile Beam anew, for seconds.
 install() {
     python="$venv/bin/python"
     "$python" -m pip install --quiet --retries 2 --timeout 30 --disable-pip-version-check \
