@@ -88,7 +88,7 @@ class Summary:
             work = (
                 f"Read {counted(self.pages, 'page')} with {counted(self.lines, 'line')} "
                 f"from {counted(self.files, 'file')} in {duration(self.seconds)} "
-                f"({self.images_per_second:.2f} pages/s; bundle {self.bundle}, {self.engine})."
+                f"({self.pages / max(self.seconds, 0.001):.2f} pages/s; bundle {self.bundle}, {self.engine})."
             )
         lines = [work]
         if self.waves_before:

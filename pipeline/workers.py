@@ -40,9 +40,16 @@ _PRELOADED = [
 
 
 def prepare() -> None:
-    """Starts the process that workers are forked from: it imports what they need in the meantime."""
+    """Starts the process that workers are forked from: it imports what they need in the meantime.
+
+    Ctrl-C reaches all processes of a terminal; this one is deaf to it, or it would print a traceback.
+    """
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
-    forkserver.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 T = TypeVar("T")

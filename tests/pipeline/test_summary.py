@@ -37,7 +37,7 @@ def test_error_rate_is_that_of_the_whole_output_however_many_runs_it_took() -> N
 
 def test_text_for_a_person() -> None:
     assert str(summary([ONE, TWO], [])).splitlines() == [
-        "Read 16 pages with 80 lines from 20 files in 8 s (2.50 pages/s; bundle tiny, onnxruntime f32).",
+        "Read 16 pages with 80 lines from 20 files in 8 s (2.00 pages/s; bundle tiny, onnxruntime f32).",
         "4 errors: 2 not_found, 2 truncated. See out/errors",
         "Rows: out/pages/*.parquet",
     ]
@@ -45,7 +45,7 @@ def test_text_for_a_person() -> None:
 
 def test_text_tells_what_earlier_runs_had_done() -> None:
     assert str(summary([TWO], [ONE])).splitlines()[:2] == [
-        "Read 7 pages with 30 lines from 10 files in 8 s (1.25 pages/s; bundle tiny, onnxruntime f32).",
+        "Read 7 pages with 30 lines from 10 files in 8 s (0.88 pages/s; bundle tiny, onnxruntime f32).",
         "Earlier runs: 9 pages and 1 error.",
     ]
     assert "\nEarlier runs: 16 pages and 4 errors.\n" in str(summary([], [ONE, TWO]))

@@ -79,6 +79,12 @@ def test_a_killed_worker_is_replaced_and_the_other_kept(workers: Workers) -> Non
     assert len(workers.pids()) == 2
 
 
+def test_the_process_that_workers_are_forked_from_is_deaf_to_ctrl_c(workers: Workers) -> None:
+    (server,) = {int(Path(f"/proc/{pid}/stat").read_text().split()[3]) for pid in workers.pids()}
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{server}/status").read_text().splitlines())
+    assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
+
+
 def test_workers_end_with_a_killed_driver() -> None:
     code = (
         "import time; from pipeline.workers import Workers; workers = Workers(2); workers.start(); "
