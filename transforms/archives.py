@@ -173,8 +173,9 @@ def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Membe
     first_row, rows = 0, max(1, sum(sizes))  # the footer's own sum may be another
     for group, size in enumerate(sizes):
         try:
-            for row, member in _group_members(uri, parquet, group, first_row, (path, names), max_bytes):
-                yield replace(member, end=(row + 1) / rows)
+            found = _group_members(uri, parquet, group, first_row, (path, names), max_bytes)
+            for read, member in enumerate(found, first_row + 1):
+                yield replace(member, end=read / rows)
         except (pa.ArrowException, OSError) as error:
             message = f"Row group {group} (from row {first_row}) cannot be read on ({_first_line(error)})."
             yield Member(uri, InputError("corrupt", message), (first_row + size) / rows)
@@ -183,7 +184,7 @@ def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Membe
 
 def _group_members(
     uri: str, parquet: Any, group: int, first_row: int, columns: tuple[str, list[str]], max_bytes: int
-) -> Iterator[tuple[int, Member]]:
+) -> Iterator[Member]:
     path, names = columns
     rows = itertools.count(first_row)
     for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[path, *names]):
@@ -192,7 +193,7 @@ def _group_members(
             data = data.field("bytes")
         uris = batch.column(names[0]) if names else itertools.repeat(None)
         for row, value, name in zip(rows, data, uris, strict=False):
-            yield row, Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
+            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:
