@@ -6,26 +6,55 @@ to some seconds, and files do not tell how long: the more workers, the longer al
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transforms.storage import Source
 
-Turn = Any
-"""The number of the file that is next, in memory that all workers share, and a lock."""
 SMALL = 8
 """One file in so many of a group is kept for last: the smallest ones, so that workers end together."""
 
-_turn: Turn = None
+_BYTES = 8
+
+
+class Turn:
+    """The number of the file that is next; whoever takes it hands on the one after.
+
+    It lies in a pipe that all workers share, and is read and written whole. A lock in shared memory would do
+    the same, but it has a name in the system, which workers that just start miss when the driver is killed.
+
+    Args:
+        context: how the worker processes that it is sent to are started.
+    """
+
+    def __init__(self, context: BaseContext) -> None:
+        self._from, self._to = context.Pipe(duplex=False)
+        self._put(0)
+
+    def take(self) -> int:
+        """The number of the file that is the caller's now."""
+        number = self._get()
+        self._put(number + 1)
+        return number
+
+    def restart(self) -> None:
+        """Makes the first file the next one. Nobody may have died in `take`."""
+        self._get()
+        self._put(0)
+
+    def _get(self) -> int:
+        return int.from_bytes(os.read(self._from.fileno(), _BYTES), "little")
+
+    def _put(self, number: int) -> None:
+        os.write(self._to.fileno(), number.to_bytes(_BYTES, "little"))
+
+
+_turn: Turn | None = None
 _spare = 0  # what `taken` tells `ahead`: both are steps of one fused stage, so in one process and thread
-
-
-def new_turn(context: BaseContext) -> Turn:
-    """A turn at the first file, to be sent to worker processes that are about to start."""
-    return context.Value("q", 0)
 
 
 def adopt(turn: Turn) -> None:
@@ -56,25 +85,18 @@ def taken(manifest: str, takers: int) -> Iterator[Source]:
     if _turn is None:
         raise RuntimeError("files are taken by worker processes only")
     files = rows_in(manifest)
-    mine = _next(_turn)
+    mine = _turn.take()
     for number, source in enumerate(ordered(manifest)):
         if number == mine:
             metrics.count(metrics.FILES)
             _spare = fair(files - number - 1, takers)
             yield source
-            mine = _next(_turn)
+            mine = _turn.take()
 
 
 def fair(left: int, takers: int) -> int:
     """How many of the files that are left one process may take before it reads them."""
     return left // (2 * takers)
-
-
-def _next(turn: Turn) -> int:
-    with turn.get_lock():
-        number: int = turn.value
-        turn.value += 1
-    return number
 
 
 def ordered(manifest: str) -> Iterator[Source]:

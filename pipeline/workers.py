@@ -84,13 +84,13 @@ class Workers:
         self._workers: list[Worker] = []
         prepare()  # a process with one thread: none of the driver's threads and connections come along
         self._context = multiprocessing.get_context("forkserver")
-        self._turn: dealing.Turn = None
+        self._turn: dealing.Turn  # each crew's own
 
     def start(self) -> None:
         """Starts all that do not run."""
         self._workers = [worker for worker in self._workers if not _gone([worker])]
         if not self._workers:
-            self._turn = dealing.new_turn(self._context)  # whoever was killed may have held the old one
+            self._turn = dealing.Turn(self._context)  # whoever was killed may have held the old one
         while len(self._workers) < self.count:
             ours, theirs = self._context.Pipe()
             tally = progress.new_tally()
@@ -121,7 +121,7 @@ class Workers:
             RuntimeError: one is gone that was not ready to work, so that no file can be at fault.
             Exception: whatever `work` raises otherwise.
         """
-        self._turn.value = 0
+        self._turn.restart()
         outcome: Future[T] = Future()
         threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
         while not wait([outcome], LOOK_S).done:

@@ -254,15 +254,15 @@ def test_a_death_that_a_pipeline_notices_first_is_a_death(workers: Workers) -> N
 
 
 def test_each_pipeline_begins_with_the_first_file(workers: Workers) -> None:
-    workers._turn.value = 7
-    assert workers.attend(lambda: workers._turn.value) == 0
+    assert workers.attend(lambda: [workers._turn.take() for _ in range(7)]) == list(range(7))
+    assert workers.attend(lambda: workers._turn.take()) == 0
 
 
 def test_a_worker_that_was_stopped_while_it_took_a_file_holds_nobody_up(workers: Workers) -> None:
-    workers._turn.get_lock().acquire()  # as a worker that is killed then never lets go
+    workers._turn._get()  # as a worker that is killed then never hands it on
     workers.stop()
     workers.start()
-    assert workers.attend(lambda: workers._turn.value) == 0
+    assert workers.attend(lambda: workers._turn.take()) == 0
 
 
 def test_a_worker_that_ends_before_it_begins_is_no_file_s_fault(workers: Workers) -> None:
