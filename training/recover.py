@@ -140,9 +140,10 @@ def measured(start: Start, config: Config, batches: int) -> Start:
         config: for the task and its data.
         batches: how many.
     """
-    task = build_task(replace(config, network=start.network, data=replace(config.data, dev=())))
+    data = replace(config.data, dev=())
+    # All but the norms act as in training: else a detector tells no thresholds, and its loss asks for them.
+    task = build_task(replace(config, network=start.network, data=data, fixed_norms=True))
     task.system.net.load_state_dict(start.weights)
-    task.system.eval()
 
     def run() -> None:
         for number in range(batches):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +13,7 @@ from models.bundle import load_bundle
 from training.__main__ import main
 from training.checkpoint import load_network
 from training.config import load_config
+from training.networks import build_network
 from training.norms import FILTER_RMS, measure_norms, unfold
 from training.recover import start_from_bundle
 from training.tasks.loop import build_task
@@ -81,3 +85,25 @@ def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.
     assert "is there already" in capsys.readouterr().err
     assert main(["recover", "recognition_latin", "--output", str(tmp_path / "x"), "--batches", "0"]) == 2
     assert "--batches is 0" in capsys.readouterr().err
+
+
+def test_a_bundle_s_detector_can_be_trained_on(tmp_path: Path) -> None:
+    page = np.full((400, 400), 255, np.uint8)
+    cv2.putText(page, "total 12.50", (60, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 0, 2)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    quad = [[55, 165], [300, 165], [300, 212], [55, 212]]
+    regions = json.dumps([{"transcription": "total 12.50", "points": quad}])
+    (tmp_path / "Label.txt").write_text(f"page.png\t{regions}\n", "utf-8")
+    source = f"data.sources=[{{labels: {tmp_path / 'Label.txt'}}}]"
+    out = tmp_path / "start.safetensors"
+    assert main(["recover", "detection_latin", "--batches", "2", "--output", str(out), source]) == 0
+    network = load_network(out).eval()
+    said = start_from_bundle(load_bundle("latin"), "detection")
+    before = build_network(said.network.name, said.network.options).eval()
+    before.load_state_dict(said.weights)
+    image = torch.from_numpy(page)[None, None].float() / 127.5 - 1
+    image = nn.functional.pad(image, (0, 16, 0, 16))
+    with torch.inference_mode():
+        found = network(image)
+        torch.testing.assert_close(found, before(image), rtol=1e-3, atol=1e-3)
+    assert found.max() > 0.6
