@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import cv2
@@ -11,11 +12,12 @@ from torch import nn
 
 from models.bundle import load_bundle
 from training.__main__ import main
-from training.checkpoint import load_network
+from training.checkpoint import load_checkpoint, load_network
 from training.config import load_config
 from training.networks import build_network
 from training.norms import FILTER_RMS, measure_norms, unfold
 from training.recover import start_from_bundle
+from training.strategies.pretrained import load_fitting
 from training.tasks.loop import build_task
 
 
@@ -87,7 +89,7 @@ def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.
     assert "--batches is 0" in capsys.readouterr().err
 
 
-def test_a_bundle_s_detector_can_be_trained_on(tmp_path: Path) -> None:
+def test_a_bundle_s_detector_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = np.full((400, 400), 255, np.uint8)
     cv2.putText(page, "total 12.50", (60, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 0, 2)
     cv2.imwrite(str(tmp_path / "page.png"), page)
@@ -97,7 +99,10 @@ def test_a_bundle_s_detector_can_be_trained_on(tmp_path: Path) -> None:
     source = f"data.sources=[{{labels: {tmp_path / 'Label.txt'}}}]"
     out = tmp_path / "start.safetensors"
     assert main(["recover", "detection_latin", "--batches", "2", "--output", str(out), source]) == 0
-    network = load_network(out).eval()
+    (shape,) = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    config = load_config("detection_latin", [shape, source, "data.dev=[]"])
+    network = build_task(config).system.net.eval()
+    assert load_fitting(network, load_checkpoint(out).group("net")) == []
     said = start_from_bundle(load_bundle("latin"), "detection")
     before = build_network(said.network.name, said.network.options).eval()
     before.load_state_dict(said.weights)

@@ -7,6 +7,8 @@ ppocr-train train recognition_latin pretrained=runs/start.safetensors --output r
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 from pathlib import Path
 
 
@@ -46,4 +48,8 @@ def run(args: argparse.Namespace) -> int:
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_start(start, config, args.output)
     print(f"wrote {args.output}: the {config.task} network of {args.bundle}")
+    if "pruned" in start.network.options:  # its weights fit no other network
+        network = json.dumps({"name": start.network.name, "options": start.network.options})
+        print("It was pruned. What is to be trained from it needs its shape:")
+        print(f"  {shlex.quote(f'network={network}')}")
     return 0
