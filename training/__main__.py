@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "synthesize": "make lines, pages and directions",
     "train": "train a network by a configuration, or go on with a run",
     "recover": "take a network out of a bundle, to train it further",
+    "blend": "take the mean of two trained networks' weights",
     "finetune": "tune a bundle to your own labelled images",
     "prune": "make a trained network smaller by FPGM, and fine-tune it",
     "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",

@@ -89,6 +89,10 @@ class Encoded:
 def fetch(source: Source, max_bytes: int = MAX_BYTES) -> Encoded | Failure:
     """Reads a file; runs in a thread."""
     try:
+        if (source.byte_size or 0) > max_bytes:  # as listed; a download from gs:// does not tell beforehand
+            now = storage.stat(source.uri).byte_size or 0
+            if now > max_bytes:
+                raise storage.too_large(source.uri, now, max_bytes)
         blob = storage.read(source.uri, max_bytes)
         return encoded(source.uri, blob.etag, blob.data)
     except Exception as error:

@@ -56,6 +56,17 @@ def test_a_page_knows_where_it_comes_from(tmp_path: Path) -> None:
     assert found.image is not None and found.image.shape == (40, 64, 3)
 
 
+def test_a_file_that_is_too_large_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = put(tmp_path, "a.jpg")
+    monkeypatch.setattr(storage, "read", lambda *_: pytest.fail("it was downloaded"))
+    assert told(run([source], max_bytes=len(JPEG) - 1)) == [(source.uri, None, "read too_large")]
+
+
+def test_a_list_may_be_wrong_about_a_file_s_size(tmp_path: Path) -> None:
+    source = replace(put(tmp_path, "a.jpg"), byte_size=10**13)
+    assert told(run([source])) == [(source.uri, 0, "page")]
+
+
 def test_pages_for_models_that_take_grey_have_no_colour(tmp_path: Path) -> None:
     files = [put(tmp_path, "a.jpg"), put(tmp_path, "s.tar", tar([("a.jpg", JPEG)]))]
     found = run(files, one_channel=True)

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO
 
 from models.records import InputError
 from transforms.storage.ranges import open_ranges
-from transforms.storage.records import DEADLINE_S, Blob, Source, redacted
+from transforms.storage.records import DEADLINE_S, Blob, Source, redacted, too_large
 
 __all__ = [
     "Blob",
@@ -48,6 +48,7 @@ __all__ = [
     "redacted",
     "scheme",
     "stat",
+    "too_large",
     "write_atomic",
 ]
 

@@ -153,3 +153,30 @@ def test_the_command_says_in_one_line_what_is_wrong(folder: Path, capsys: pytest
         assert main(arguments) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
+
+
+def test_the_mean_of_two_runs_weights_is_a_checkpoint(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run(folder, "a", build_config(tree(folder)))
+    second = run(folder, "b", build_config(tree(folder, seed=1, pretrained=str(folder / "a" / LAST))))
+    files = [str(folder / name / LAST) for name in "ab"]
+    assert main(["blend", *files, "--share", "0.25", "--output", str(folder / "mean.safetensors")]) == 0
+    mean = load_network(folder / "mean.safetensors").state_dict()
+    for name, value in mean.items():
+        if value.is_floating_point():
+            expected = 0.75 * first[f"ema.{name}"] + 0.25 * second[f"ema.{name}"]
+            torch.testing.assert_close(value, expected)
+    scores = load_checkpoint(folder / "mean.safetensors").state["scores"]
+    assert f"ned {scores['ned']:.4f}" in capsys.readouterr().out
+
+
+def test_two_networks_have_no_mean(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a", build_config(tree(folder, steps=1)))
+    options = {"widths": [8, 16, 16, 32], "neck": 16, "mixers": 1}
+    run(folder, "b", build_config(tree(folder, steps=1, network={"name": "line_net", "options": options})))
+    files = [str(folder / name / LAST) for name in "ab"]
+    assert main(["blend", *files, "--output", str(folder / "mean.safetensors")]) == 2
+    assert "they differ in the network" in capsys.readouterr().err
+    assert main(["blend", *files, "--share", "2", "--output", str(folder / "mean.safetensors")]) == 2
+    assert not (folder / "mean.safetensors").exists()
