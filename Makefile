@@ -32,7 +32,7 @@ bench: setup  ## speed and reading quality beside five other engines: make bench
 	$(BIN)/python -m benchmarks --images "$(IMAGES)"
 
 bench-quick: setup  ## ours against one engine, two minutes
-	$(BIN)/python -m benchmarks --images "$(IMAGES)" --rounds 1 --peers faster-small
+	$(BIN)/python -m benchmarks --images "$(IMAGES)" --rounds 1 --bundles latin --peers faster-tiny
 
 test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left behind
 	$(BIN)/python -m benchmarks.faults
