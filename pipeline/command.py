@@ -22,7 +22,7 @@ from models.records import UsageError
 from pipeline import waves
 from pipeline.lock import Lock
 from pipeline.options import JobOptions, engine_title, result_options, with_engine
-from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, say
+from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE, reason, say
 from pipeline.waves import HandedOver, JobError, Marker
 from pipeline.workers import Workers, prepare
 from transforms import storage
@@ -64,7 +64,7 @@ def command(options: JobOptions) -> int:
         return say(INTERRUPTED, f"Interrupted: the waves that are done stay done. {_RESUME}")
     except Exception as error:
         logging.debug("unexpected", exc_info=True)
-        return say(FAILED, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. {_RESUME}")
+        return say(FAILED, f"{type(error).__name__}: {reason(error)}. {_RESUME}")
     print(summary)
     if summary.error_rate > options.max_error_rate:
         rate, most = summary.error_rate, options.max_error_rate

@@ -17,12 +17,11 @@ from pipeline.lock import Lock
 from pipeline.manifest import read_sources, wave_uri
 from pipeline.options import JobOptions, engine_title, result_options
 from pipeline.progress import Progress
-from pipeline.rescue import Counts, rescue
+from pipeline.rescue import ATTEMPTS, Counts, rescue
+from pipeline.status import reason
 from pipeline.waves import HandedOver, JobError, Marker
-from pipeline.workers import WorkerDiedError, Workers
+from pipeline.workers import WorkerDiedError, Workers, WorkersStuckError
 
-ATTEMPTS = 3
-"""Times that a wave is tried in one run, for reasons that pass."""
 DEATHS = 2
 """Times that workers may be killed in a wave before one of its files is suspected."""
 
@@ -110,22 +109,31 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
         shown.begin(job.files[wave])
         try:
             return run_once(job, manifest, name)
-        except WorkerDiedError:
+        except WorkerDiedError as error:
             deaths += 1
-            if deaths == DEATHS:
-                _log.warning("wave %d: workers die of it; looking for the file that kills them", wave)
-                sources = list(read_sources(manifest))
-                return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
+            if deaths == DEATHS or isinstance(error, WorkersStuckError):  # who is stuck would be so again
+                return _rescued(job, wave, manifest)
             _log.warning("wave %d: a worker was killed; trying it again", wave)
         except HandedOver as handed:
             files, pending = job.files[wave], sum(job.files.values())
             raise HandedOver(f"{handed} ({files:,} of {pending:,} files)") from None
         except Exception as error:
-            reason = _reason(error)
             if attempt == ATTEMPTS:
-                raise JobError(f"wave {wave} failed {ATTEMPTS} times, at last with: {reason}") from error
-            _log.warning("wave %d failed (%s); trying it again", wave, reason)
+                raise JobError(
+                    f"wave {wave} failed {ATTEMPTS} times, at last with: {reason(error)}"
+                ) from error
+            _log.warning("wave %d failed (%s); trying it again", wave, reason(error))
     raise JobError(f"wave {wave} failed {ATTEMPTS} times")
+
+
+def _rescued(job: Job, wave: int, manifest: str) -> Counts:
+    """Does a wave in parts, to find the files that workers die of."""
+    _log.warning("wave %d: workers die of it, or get stuck; looking for the file at fault", wave)
+    name, sources = waves.name_of(wave), list(read_sources(manifest))
+    try:
+        return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
+    except Exception as error:
+        raise JobError(f"wave {wave} failed in parts too, at last with: {reason(error)}") from error
 
 
 def run_once(job: Job, manifest: str, name: str) -> Counts:
@@ -183,7 +191,7 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     except Exception as error:
         if options.local:
             raise
-        _log.warning("%s: the cluster tells no metrics (%s): lines are not counted", name, _reason(error))
+        _log.warning("%s: the cluster tells no metrics (%s): lines are not counted", name, reason(error))
         return Counts()
 
 
@@ -239,10 +247,3 @@ def _refuse_broken(output: str, marker: Marker) -> None:
     message = next(waves.messages(output, name, MODEL_FAILURE), "")
     waves.clean(output, name)
     raise JobError(f"wave {marker.wave}: the models failed on every page, such as: {message}")
-
-
-def _reason(error: BaseException) -> str:
-    """The last line that says something: Beam's errors hold whole tracebacks of workers."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[-1] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"

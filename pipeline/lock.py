@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 
 from models.records import InputError, UsageError
@@ -39,7 +40,7 @@ class Owner:
     Attributes:
         token: of this one run.
         host: its machine's name.
-        space: the process namespace in which `pid` means something.
+        space: the machine since its last start, and the process namespace in which `pid` means something.
         pid: its process.
         time: its last sign of life, in seconds since 1970 by its own clock.
     """
@@ -53,11 +54,17 @@ class Owner:
     @classmethod
     def me(cls, token: str) -> Owner:
         """This process, now."""
-        try:
-            space = os.readlink("/proc/self/ns/pid")
-        except OSError:  # no Linux
-            space = ""
-        return cls(token, socket.gethostname(), space, os.getpid(), time.time())
+        return cls(token, socket.gethostname(), _space(), os.getpid(), time.time())
+
+
+@functools.cache
+def _space() -> str:
+    """What machines of one name differ in; all Linux hosts have the same first namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # no Linux
+        return f"{uuid.getnode():012x}"
 
 
 class Lock:

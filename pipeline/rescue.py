@@ -1,12 +1,13 @@
 """Waves that kill workers: halved until the file at fault stands alone, which becomes an error row.
 
-Decoders and engines are native code, and among millions of files there is one that makes them fall over, or
-take all memory. No exception can be caught then: the process is gone.
+Decoders and engines are native code, and among millions of files there is one that makes them fall over,
+take all memory, or run for ever. No exception can be caught then: the process is gone, or has to go.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from models.records import Failure
 from pipeline import waves
 from pipeline.manifest import write_part
+from pipeline.status import reason
 from pipeline.workers import WorkerDiedError
 from transforms import storage
 from transforms.storage import Source
@@ -22,9 +24,14 @@ from transforms.storage import Source
 if TYPE_CHECKING:
     from apache_beam.metrics.metric import MetricResults
 
+ATTEMPTS = 3
+"""Times that a wave, or a part of one, is tried in one run, for reasons that pass."""
 LAST_TRIES = 2
 """Times that a file may kill workers when it is alone, before it is given up."""
 CRASHED = "crashed"
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,18 @@ def _rescue_one(
 
 
 def _run_part(run: Callable[[str, str], Counts], output: str, name: str, sources: Sequence[Source]) -> Counts:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _try_part(run, output, name, sources)
+        except WorkerDiedError:
+            raise
+        except Exception as error:
+            _log.warning("%s failed (%s); trying it again", name, reason(error))
+            waves.clean(output, name)
+    return _try_part(run, output, name, sources)
+
+
+def _try_part(run: Callable[[str, str], Counts], output: str, name: str, sources: Sequence[Source]) -> Counts:
     manifest = write_part(output, name, sources)
     try:
         return run(manifest, name)
@@ -140,7 +159,8 @@ def _write_error(output: str, name: str, source: Source, facts: Mapping[str, str
     from transforms.rows import ERRORS, error_row, with_facts
 
     message = (
-        "Reading it brings down the process that does so, also alone. Leave it out, or report it as a bug."
+        "Reading it brings down the process that does so, or keeps it for over ten minutes, also alone. "
+        "Leave it out, or report it as a bug."
     )
     row = error_row(Failure(storage.redacted(source.uri), None, "read", CRASHED, message), facts["run_id"])
     buffer = io.BytesIO()

@@ -169,10 +169,18 @@ def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]
     found = {}
     for versions in _of_each(_versions, output, name, "pages"):
         for uri, etag in versions:
-            source = listed.get(uri) or listed.get(uri.partition("#")[0])
+            source = next((listed[name] for name in _names(uri) if name in listed), None)
             if source and source.etag and etag and source.etag != etag:
                 found[storage.redacted(source.uri)] = etag
     return found
+
+
+def _names(uri: str) -> Iterator[str]:
+    """The file that a row's URI names, or the archives that it may be a member of: any name may hold `#`."""
+    yield uri
+    while "#" in uri:
+        uri = uri.rpartition("#")[0]
+        yield uri
 
 
 def messages(output: str, name: str, kind: str) -> Iterator[str]:

@@ -28,6 +28,8 @@ from pipeline.options import JobOptions
 
 LOOK_S = 0.1
 """Seconds between looks at whether all workers live."""
+STUCK_S = 600.0
+"""Seconds without progress of any worker, after which they are taken to be kept for ever by a file."""
 GRACE_S = 2.0
 """Seconds in which a process that is gone is seen to be so, after others have noticed."""
 _PRELOADED = [
@@ -58,6 +60,10 @@ T = TypeVar("T")
 
 class WorkerDiedError(Exception):
     """A worker process that was at work is gone: killed, out of memory, or brought down by a file."""
+
+
+class WorkersStuckError(WorkerDiedError):
+    """No worker gets on: some file takes for ever, as one may that was made to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +124,27 @@ class Workers:
 
         Raises:
             WorkerDiedError: one is gone.
+            WorkersStuckError: none gets on.
             RuntimeError: one is gone that was not ready to work, so that no file can be at fault.
             Exception: whatever `work` raises otherwise.
         """
         self._turn.restart()
         outcome: Future[T] = Future()
         threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
+        looks, before = 0, self._progress()
         while not wait([outcome], LOOK_S).done:
             _raise_for(_gone(self._workers))
+            now = self._progress()
+            looks, before = (looks + 1 if now == before else 0), now
+            if looks * LOOK_S > STUCK_S:  # by looks, not by the clock: the machine may have slept
+                raise WorkersStuckError
         error = outcome.exception()
         if isinstance(error, Exception):
             _raise_for(_gone(self._workers, GRACE_S))
         return outcome.result()
+
+    def _progress(self) -> list[list[int]]:
+        return [list(worker.tally) for worker in self._workers]
 
     def crew(self) -> list[Worker]:
         """The workers that run now."""

@@ -6,7 +6,6 @@ Nothing is ever written: a member's name is a name and no path, whatever `..` or
 from __future__ import annotations
 
 import gzip
-import itertools
 import re
 import tarfile
 import zlib
@@ -26,11 +25,8 @@ _MAX_HEADER = 1 << 20
 
 _MAX_RATIO = 200
 _FREE_BYTES = 1 << 30
-"""A compressed tar may unpack to this many times its size, or to this many bytes: images hardly compress, so
-that more is a bomb and would keep a worker busy for hours."""
-
-_BATCH_ROWS = 8
-"""Rows of a Parquet file in memory at a time."""
+"""An archive may unpack to this many times its size, or to this many bytes: images hardly compress, so that
+more is a bomb and would keep a worker busy for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         yield Member(uri, InputError("empty", "The file is empty (0 bytes)."))
         return
     if start == b"PAR1":
-        expanded = _parquet_members(uri, file, max_bytes)
+        expanded = _parquet_members(uri, file, byte_size, max_bytes)
     else:
         expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
     found = False
@@ -122,24 +118,38 @@ _EXTENDED = (
 def _tar_members(
     uri: str, file: BinaryIO, byte_size: int, compressed: bool, max_bytes: int
 ) -> Iterator[Member]:
-    longest = max(_FREE_BYTES, _MAX_RATIO * byte_size)
+    longest = _longest(byte_size)
     # GzipFile, not tarfile's own: that one takes a cut-off stream for its end.
     stream = gzip.GzipFile(fileobj=file) if compressed else file
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
         for header in archive:  # not next(), which on Python 3.10 fails where there are no members
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: a gigabyte for a million members.
             if header.offset_data + header.size > longest and compressed:
-                raise InputError(
-                    "too_large", f"The archive unpacks to over {_MAX_RATIO} times its size; reading stops."
-                )
+                raise _unpacks_too_far()
             if header.isdir():
                 continue
-            data = _tar_data(archive, header, max_bytes) if is_image_name(header.name) else None
+            data = _tar_data(archive, header, max_bytes) if _is_wanted(header.name) else None
             end = file.tell() / byte_size if byte_size else 0.0
             yield Member(f"{uri}#{_text(header.name)}", data, end)
 
 
+def _longest(byte_size: int) -> int:
+    """Bytes that an archive of this size may unpack to."""
+    return max(_FREE_BYTES, _MAX_RATIO * byte_size)
+
+
+def _unpacks_too_far() -> InputError:
+    return InputError("too_large", f"The archive unpacks to over {_MAX_RATIO} times its size; reading stops.")
+
+
+def _is_wanted(name: str) -> bool:
+    """Whether it is an image's name. macOS puts a `._a.jpg` that is none beside each `a.jpg`."""
+    return is_image_name(name) and not name.rpartition("/")[2].startswith("._")
+
+
 def _tar_data(archive: tarfile.TarFile, header: tarfile.TarInfo, max_bytes: int) -> bytes | InputError:
+    if header.issparse():  # what it holds may be all holes, of a gigabyte in half a kilobyte
+        return InputError("unsupported", "The member is a sparse file, of which only parts are stored.")
     if not header.isreg():
         return InputError("not_a_file", "The member is a link or a device; these are not followed.")
     if header.size > max_bytes:
@@ -160,7 +170,7 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Member]:
+def _parquet_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -171,10 +181,14 @@ def _parquet_members(uri: str, file: BinaryIO, max_bytes: int) -> Iterator[Membe
     path, names = _columns(parquet.schema_arrow)
     sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
     first_row, rows = 0, max(1, sum(sizes))  # the footer's own sum may be another
+    unpacked, longest = 0, _longest(byte_size)
     for group, size in enumerate(sizes):
         try:
             found = _group_members(uri, parquet, group, first_row, (path, names), max_bytes)
             for read, member in enumerate(found, first_row + 1):
+                unpacked += len(member.data) if isinstance(member.data, bytes) else 0
+                if unpacked > longest:
+                    raise _unpacks_too_far()
                 yield replace(member, end=read / rows)
         except (pa.ArrowException, OSError) as error:
             message = f"Row group {group} (from row {first_row}) cannot be read on ({_first_line(error)})."
@@ -186,14 +200,14 @@ def _group_members(
     uri: str, parquet: Any, group: int, first_row: int, columns: tuple[str, list[str]], max_bytes: int
 ) -> Iterator[Member]:
     path, names = columns
-    rows = itertools.count(first_row)
-    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[path, *names]):
+    # One row in memory at a time: it may have as many bytes as a file.
+    batches = parquet.iter_batches(1, row_groups=[group], columns=[path, *names])
+    for row, batch in enumerate(batches, first_row):
         data = batch.column(path.partition(".")[0])
         if "." in path:
             data = data.field("bytes")
-        uris = batch.column(names[0]) if names else itertools.repeat(None)
-        for row, value, name in zip(rows, data, uris, strict=False):
-            yield Member(_row_uri(uri, row, name), _row_data(value, max_bytes))
+        name = batch.column(names[0])[0] if names else None
+        yield Member(_row_uri(uri, row, name), _row_data(data[0], max_bytes))
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:
@@ -231,8 +245,8 @@ def _is_binary(kind: Any) -> bool:
 
 
 def _row_uri(uri: str, row: int, name: Any) -> str:
-    given = None if name is None else name.as_py()
-    return given or f"{uri}#{row}"
+    given = b"" if name is None or not name.is_valid else name.as_buffer().to_pybytes()
+    return given.decode("utf-8", "backslashreplace") or f"{uri}#{row}"
 
 
 def _row_data(value: Any, max_bytes: int) -> bytes | InputError:

@@ -46,6 +46,12 @@ def _source(row: Row, origin: str) -> Source:
     if not isinstance(uri, str):
         kind = type(uri).__name__
         raise UsageError(f"{storage.redacted(origin)}: the column uri must hold text; found {kind} {uri!r}.")
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{storage.redacted(origin)}: {uri!r} holds half a character (a lone surrogate)."
+        ) from None
     given = Source(uri, bare(str(etag)) if etag else None, _whole(row.get("byte_size")))
     if not storage.is_local(uri):
         return given
@@ -61,11 +67,12 @@ def _source(row: Row, origin: str) -> Source:
 
 
 def _whole(value: Any) -> int | None:
-    """A size as a list gives it, which pandas writes as `123.0`; None for what is no number."""
+    """A size as a list gives it, which pandas writes as `123.0`; None for what can be none."""
     try:
-        return int(float(value)) or None
+        size = int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
+    return size if 0 < size < 1 << 63 else None
 
 
 def _text_rows(uri: str) -> Iterator[Row]:

@@ -34,7 +34,8 @@ MAX_BYTES = 1 << 30
 THREADS = 8
 AHEAD_FILES = 8
 AHEAD_BYTES = 64 << 20
-_UNKNOWN_SIZE = 1 << 20  # bytes, where the listing does not tell
+_UNKNOWN_SIZE = AHEAD_BYTES // AHEAD_FILES
+"""Bytes of a file that is read ahead where the listing tells no size."""
 
 
 def _untold(part: float) -> None:
@@ -171,6 +172,10 @@ def failure(uri: str, page: int | None, stage: str, error: Exception) -> Failure
     )
 
 
+def _told_size(source: Source) -> int:
+    return source.byte_size or _UNKNOWN_SIZE
+
+
 class _Read(beam.DoFn):
     def __init__(
         self,
@@ -199,7 +204,7 @@ class _Read(beam.DoFn):
 
     def process(self, source: Source) -> Iterator[PageOrFailure]:
         archive = archives.is_archive(source.uri)
-        size = 0 if archive else source.byte_size or _UNKNOWN_SIZE
+        size = 0 if archive else _told_size(source)
         for fetched in self._fetched.put(source, size, 0 if archive else self._may_stay()):
             yield from self._pages(*fetched)
 
@@ -217,15 +222,23 @@ class _Read(beam.DoFn):
         return AHEAD_FILES if self._ahead is None else min(AHEAD_FILES, self._ahead())
 
     def _fetch(self, source: Source) -> Encoded | Failure | None:
-        """What is read ahead: nothing of an archive."""
-        return None if archives.is_archive(source.uri) else fetch(source, self._max_bytes)
+        """What is read ahead: nothing of an archive, or of a file that is larger than was told."""
+        if archives.is_archive(source.uri):
+            return None
+        told = min(_told_size(source), self._max_bytes)
+        file = fetch(source, told)
+        larger = isinstance(file, Failure) and file.kind == "too_large" and told < self._max_bytes
+        return None if larger else file
 
     def _pages(self, source: Source, future: Future[Encoded | Failure | None]) -> Iterator[PageOrFailure]:
         with metrics.timed(READ):
             file = future.result()
-        if file is None:
+        if file is None and archives.is_archive(source.uri):
             yield from archive_pages(source, self._limits, self._one_channel, self._max_bytes, self._advance)
             return
+        if file is None:
+            with metrics.timed(READ):
+                file = fetch(source, self._max_bytes)
         if isinstance(file, Failure):
             yield file
         else:

@@ -136,7 +136,20 @@ def _glob(pattern: str, left_out: Counter[str]) -> Iterator[Source]:
         raise UsageError(f"No file matches the input {pattern}.")
     # `**` matches folders as well as all that is in them.
     files = [name for name in names if not os.path.isdir(name)] or names
-    return itertools.chain.from_iterable(_expand_local(name, left_out) for name in files)
+    return itertools.chain.from_iterable(_matched(name, left_out) for name in files)
+
+
+def _matched(path: str, left_out: Counter[str]) -> Iterator[Source]:
+    """What a glob found: a link to nothing, or what is gone by now, becomes an error where it is read."""
+    if os.path.isdir(path):
+        yield from _folder(path, left_out)
+        return
+    try:
+        source = storage.stat(local.uri_of(path))
+    except InputError:
+        yield Source(local.uri_of(path))
+    else:
+        yield from _listed(source)
 
 
 def _expand_remote(name: str, left_out: Counter[str]) -> Iterator[Source]:

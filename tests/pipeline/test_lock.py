@@ -67,7 +67,9 @@ def test_process_here_is_known_at_once(pid: int, age: float, expected: bool) -> 
 
 
 @pytest.mark.parametrize(
-    "elsewhere", [{"host": "elsewhere"}, {"space": "pid:[1]"}], ids=["host", "container"]
+    "elsewhere",
+    [{"host": "elsewhere"}, {"space": HERE.space.replace(" ", " another ")}, {"space": f"0{HERE.space}"}],
+    ids=["host", "container", "another machine of the name"],
 )
 @pytest.mark.parametrize("skew", [-10_000, 0, 10_000])
 @pytest.mark.parametrize(

@@ -95,6 +95,21 @@ def test_error_row_says_what_happened(tmp_path: Path) -> None:
     assert pq.read_schema(path).metadata[b"bundle_id"] == b"b"
 
 
+def test_an_error_that_passes_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fake, fails = Fake(tmp_path, {"c": 99}), ["disk full", "no answer"]
+
+    def run(uri: str, name: str) -> Counts:
+        counts = fake(uri, name)
+        if fails:
+            raise OSError(fails.pop())
+        return counts
+
+    counts = rescue(run, str(tmp_path), "wave-00003", [Source(name) for name in "abcd"], FACTS)
+    assert (uris(tmp_path, "pages"), uris(tmp_path, "errors")) == (["a", "b", "d"], ["c"])
+    assert counts.pages == 3
+    assert "wave-00003-a failed (no answer); trying it again" in caplog.text
+
+
 def test_other_errors_go_up(tmp_path: Path) -> None:
     def fail(uri: str, name: str) -> Counts:
         raise OSError("disk full")

@@ -11,6 +11,7 @@ import pytest
 from models.records import UsageError
 from pipeline import waves
 from pipeline.waves import Marker
+from transforms.storage import Source
 
 MARKER = Marker(
     wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, microseconds={"detect": 1200}, seconds=2.5,
@@ -123,6 +124,15 @@ def test_rows_are_counted_in_the_wave_s_files(tmp_path: Path) -> None:
         pq.write_table(pa.table({"x": list(range(rows))}), tmp_path / "pages" / name)
     assert waves.rows(str(tmp_path), "wave-00001", "pages") == 7
     assert waves.rows(str(tmp_path), "wave-00001", "errors") == 0
+
+
+def test_files_that_had_changed_are_found_by_their_rows(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    rows = {"uri": ["a.jpg", "scan #1.tar#b#c.jpg", "b.jpg"], "etag": ["new", "new", "old"]}
+    pq.write_table(pa.table(rows), tmp_path / "pages" / "wave-00001-a.parquet")
+    listed = [Source(name, "old") for name in ("a.jpg", "scan #1.tar", "b.jpg")]
+    found = waves.changed(str(tmp_path), "wave-00001", listed)
+    assert found == {"a.jpg": "new", "scan #1.tar": "new"}
 
 
 @pytest.mark.parametrize(

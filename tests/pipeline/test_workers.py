@@ -20,7 +20,7 @@ from pipeline import progress
 from pipeline.__main__ import main
 from pipeline.options import JobOptions
 from pipeline.status import DONE, INTERRUPTED
-from pipeline.workers import WorkerDiedError, Workers
+from pipeline.workers import WorkerDiedError, Workers, WorkersStuckError
 from tests.builders import write_pages
 
 PAGES = 30
@@ -230,6 +230,21 @@ def test_a_worker_that_is_killed_is_noticed(
 
     with pytest.raises(WorkerDiedError):
         workers.attend(work)
+
+
+def test_workers_that_do_not_get_on_are_stuck(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.workers.STUCK_S", 1.0)
+    (tally, *_) = workers.tallies()
+
+    def gets_on() -> int:
+        for _ in range(8):
+            time.sleep(0.3)
+            tally[progress.PARTS] += 1
+        return 7
+
+    assert workers.attend(gets_on) == 7
+    with pytest.raises(WorkersStuckError):
+        workers.attend(lambda: time.sleep(20))
 
 
 def test_a_pipeline_s_own_failure_is_no_worker_s_death(

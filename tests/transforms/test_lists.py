@@ -59,7 +59,10 @@ def test_etag_and_size_are_taken_where_given() -> None:
     ]
 
 
-@pytest.mark.parametrize(("given", "size"), [("7", 7), ("7.0", 7), ("", None), ("nan", None), ("7 kB", None)])
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("7", 7), ("7.0", 7), ("", None), ("nan", None), ("7 kB", None), ("-5", None), ("1e30", None)],
+)
 def test_a_size_that_is_no_number_is_as_none(given: str, size: int | None) -> None:
     Path("list.csv").write_text(f"uri,byte_size\ngs://b/x.jpg,{given}\n")
     assert list(list_sources(["list.csv"])) == [Source("gs://b/x.jpg", None, size)]
@@ -96,6 +99,7 @@ def test_in_a_folder_they_are_not_looked_into() -> None:
         ("list.jsonl", '{"uri": "s/a.jpg"}\n{"uri": \n', "line 2: is not JSON"),
         ("list.jsonl", '{"path": "s/a.jpg"}\n', 'line 1: must be an object with a string "uri"'),
         ("list.jsonl", "[1]\n", "line 1: must be an object"),
+        ("list.jsonl", '{"uri": "https://h/\\ud800.jpg"}\n', "holds half a character"),
     ],
 )
 def test_that_cannot_be_understood(name: str, content: str, message: str) -> None:

@@ -67,6 +67,22 @@ def test_a_list_may_be_wrong_about_a_file_s_size(tmp_path: Path) -> None:
     assert told(run([source])) == [(source.uri, 0, "page")]
 
 
+@pytest.mark.parametrize("told_size", [None, 1], ids=["unknown", "wrong"])
+def test_a_file_larger_than_was_told_is_read_at_its_turn(
+    told_size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "_UNKNOWN_SIZE", 100)
+    caps: list[int] = []
+    whole = storage.read
+    monkeypatch.setattr(storage, "read", lambda uri, cap: caps.append(cap) or whole(uri, cap))
+    source = replace(put(tmp_path, "a.jpg"), byte_size=told_size)
+    assert told(run([source, put(tmp_path, "b.jpg")])) == [
+        (str(tmp_path / "a.jpg"), 0, "page"),
+        (str(tmp_path / "b.jpg"), 0, "page"),
+    ]
+    assert sorted(caps) == sorted([told_size or 100, len(JPEG), read.MAX_BYTES])
+
+
 def test_pages_for_models_that_take_grey_have_no_colour(tmp_path: Path) -> None:
     files = [put(tmp_path, "a.jpg"), put(tmp_path, "s.tar", tar([("a.jpg", JPEG)]))]
     found = run(files, one_channel=True)

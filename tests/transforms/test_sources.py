@@ -135,6 +135,15 @@ class TestGlobs:
         regex = re.compile(_glob_regex(f"gs://b/{pattern}"), re.DOTALL)
         assert [name for name in self.FILES if regex.fullmatch(f"gs://b/{name}")] == expected
 
+    def test_a_match_that_leads_nowhere_is_left_to_the_reader(self, here: Path) -> None:
+        touch("s/a.jpg", "s/c.jpg")
+        (here / "s" / "b.jpg").symlink_to("gone.jpg")
+        assert [(source.uri, source.etag is None) for source in list_sources(["s/*.jpg"])] == [
+            ("s/a.jpg", False),
+            ("s/b.jpg", True),
+            ("s/c.jpg", False),
+        ]
+
     def test_of_folders_reads_the_folders(self, here: Path) -> None:
         touch("2023/a.jpg", "2024/b.jpg", "other/c.jpg")
         assert uris("20*") == ["2023/a.jpg", "2024/b.jpg"]
