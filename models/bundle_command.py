@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         command: Callable[[argparse.Namespace], int] = args.run
         return command(args)
-    except UsageError as error:
+    except (UsageError, OSError) as error:
         print(f"ppocr-bundle: {error}", file=sys.stderr)
         return 2
 

@@ -7,6 +7,7 @@ be overridden; what they can be asked (classes, characters, shapes) is asked of 
 from __future__ import annotations
 
 import difflib
+import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -28,6 +29,7 @@ from models.bundle import (
     file_sha256,
     list_bundles,
     load_bundle,
+    parse_manifest,
     write_bundle,
 )
 from models.head import keep_characters
@@ -96,7 +98,9 @@ def import_stock(stock: StockModels, about: About, output: Path) -> Bundle:
 
     Raises:
         UsageError: a file is missing or not the model that it is given as, the characters do not fit the
-            recogniser's classes or cannot be cut down, an override names nothing, or `output` is in use.
+            recogniser's classes or cannot be cut down, an override names nothing or has a value that cannot
+            be, or `output` is in use.
+        OSError: a file cannot be read, or `output` cannot be written.
     """
     files = {role: getattr(stock, role) for role in MODELS}
     return _write(describe(stock, about), files, stock.characters, output)
@@ -113,6 +117,7 @@ def cut_bundle(bundle: Bundle, characters: Collection[str], name: str, output: P
 
     Raises:
         UsageError: the recogniser cannot be cut down, or `output` is in use.
+        OSError: a file cannot be read, or `output` cannot be written.
     """
     manifest = bundle.manifest
     if manifest.recognition.output != "probabilities":
@@ -128,7 +133,8 @@ def _write(
     manifest: Manifest, files: Mapping[str, Path], characters: Collection[str] | None, output: Path
 ) -> Bundle:
     """Copies model files and writes their manifest, the recogniser cut to `characters` unless None."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    # `.` has no name that a folder beside it could get, even where it is empty.
+    if not output.name or output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} exists already; name a new folder for the bundle")
     aside = output.with_name(f"{output.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -159,15 +165,12 @@ def describe(stock: StockModels, about: About) -> Manifest:
     detection = _spec(DetectionSpec, "detection", stock.detection, values)
     direction = _spec(DirectionSpec, "direction", stock.direction, values)
     recognition = _spec(RecognitionSpec, "recognition", stock.recognition, values)
+    manifest = Manifest(**asdict(about), detection=detection, direction=direction, recognition=recognition)
+    _check_values(manifest)
     _check_detector(stock.detection, detection)
     _check_classifier(stock.direction, direction)
     charset = _charset(stock.recognition, stock.dictionary, _count_classes(stock.recognition, recognition))
-    return Manifest(
-        **asdict(about),
-        detection=detection,
-        direction=direction,
-        recognition=replace(recognition, charset=charset),
-    )
+    return replace(manifest, recognition=replace(recognition, charset=charset))
 
 
 def _merged(defaults: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -190,6 +193,12 @@ def _spec(kind: type[_Spec], role: str, path: Path, values: dict[str, dict[str, 
     if unknown := [key for key in values[role] if key not in known]:
         raise UsageError(f"{role}.{unknown[0]}: there is no such value, only {', '.join(known)}")
     return kind(file=f"{role}.onnx", sha256=file_sha256(path), **values[role])
+
+
+def _check_values(manifest: Manifest) -> None:
+    """Checks all values but the charset, before models are run with them."""
+    whole = replace(manifest, recognition=replace(manifest.recognition, charset=(" ",)))
+    parse_manifest(json.dumps(asdict(whole)).encode(), "--set")
 
 
 def _run(path: Path, spec: ModelFile, height: int, width: int) -> npt.NDArray[np.float32]:

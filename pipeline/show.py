@@ -82,11 +82,12 @@ def _pixels(row: dict[str, Any]) -> Image:
         relative = storage.is_local(uri) and not Path(uri).is_absolute()
         hint = "; the path begins where the job ran: run this there" if relative else ""
         raise UsageError(f"{error.message}{hint}") from None
-    pages = decode(data)
-    image = next(page.image for page in pages if page.index == row["page"])
-    if image is None:
+    page = next((page for page in decode(data) if page.index == row["page"]), None)
+    if page is None:
+        raise UsageError(f"{uri} has no page {row['page']} any more: it was changed after the job read it")
+    if page.image is None:
         raise AssertionError("decoding always gives pixels")
-    return image
+    return page.image
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def make_bundle(
             use, or the bundle is too large or does not read.
         OSError: it could not be written.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    # `.` has no name that a folder beside it could get, even where it is empty.
+    if not output.name or output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} exists already; name a new folder for the bundle")
     aside = output.with_name(f"{output.name}.part")
     shutil.rmtree(aside, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Encoded bytes to upright pages: every image format that Pillow reads, PDF and HEIC.
+"""Encoded bytes to upright pages: nearly every image format that Pillow reads, PDF and HEIC.
 
 What a file is, is seen from its first bytes, never from its name. Sizes are checked against `Limits` from the
 header, before a pixel is decoded. Colour profiles are ignored: text does not need them.

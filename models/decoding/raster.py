@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -27,6 +28,12 @@ _MAX_SCANS = 200
 """Scans of a progressive JPEG: encoders write about 10; each costs a pass over all pixels, so a few kB of
 thousands of scans would keep a worker busy for hours."""
 
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""A JPEG's end mark, or a marker with a segment's length behind it. Other markers stand alone, amid pixels
+too; and FF 00, there, is a byte of 255."""
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 254
 _REDUCED_OR_MASK = 1 | 4
@@ -38,9 +45,10 @@ _REDUCED = {
     8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }
 
-# EPS would start Ghostscript on what the file says, WMF and the stubs call software of the platform, and the
-# last four have no signature, so that any bytes may pass for them.
-_REFUSED = frozenset(["EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IMT", "IPTC", "PCD", "SPIDER"])
+# EPS would start Ghostscript on what the file says, WMF and the stubs call software of the platform, Pillow
+# before 12.2 unpacks FITS without bound, and the last four have no signature, so that any bytes may pass for
+# them.
+_REFUSED = frozenset(["EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS", "IMT", "IPTC", "PCD", "SPIDER"])
 _COMMON = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF", "PSD")
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -144,7 +152,7 @@ def _bgr_or_gray(image: PilImage.Image, data: bytes, limits: Limits, one_channel
 
 
 def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
-    if data.count(b"\xff\xda") > _MAX_SCANS:
+    if _has_too_many_scans(data):
         raise InputError("too_large", f"The JPEG has over {_MAX_SCANS} scans: decoding it would take hours.")
     usual = image.mode in ("L", "RGB")
     decoded = _opencv(data, limits.reduction(*image.size), one_channel) if usual else None
@@ -158,9 +166,27 @@ def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool)
         return _jpeg_without_end(data, bool(image.info.get("progressive")))
 
 
+def _has_too_many_scans(data: bytes) -> bool:
+    """Whether a JPEG has more than `_MAX_SCANS` scans.
+
+    Goes from marker to marker, as decoders do: neither what a segment holds, such as a thumbnail, nor what
+    lies behind the end mark, such as a film, is a scan of this image.
+    """
+    scans, at = 0, 2
+    while scans <= _MAX_SCANS:
+        marker = _MARKER.search(data, at)
+        if marker is None or marker[0] == _END:
+            return False
+        scans += marker[0] == _SCAN
+        end = marker.end()
+        # The length counts its own two bytes; decoders pass over these where it says less.
+        at = end + max(int.from_bytes(data[end : end + 2], "big"), 2)
+    return True
+
+
 def _ends(data: bytes) -> bool:
     """Whether a JPEG has its end mark, which pixels never hold; some writers put a few bytes behind it."""
-    return data.find(b"\xff\xd9", -_TRAILER) >= 0
+    return data.find(_END, -_TRAILER) >= 0
 
 
 def _jpeg_without_end(data: bytes, progressive: bool) -> Image:
@@ -169,7 +195,7 @@ def _jpeg_without_end(data: bytes, progressive: bool) -> Image:
     Raises:
         InputError: more is missing than may be, or what is missing cannot be told.
     """
-    with PilImage.open(io.BytesIO(data + b"\xff\xd9"), formats=["JPEG"]) as image:
+    with PilImage.open(io.BytesIO(data + _END), formats=["JPEG"]) as image:
         decoded = to_bgr(image)
     lost = _flat_rows(decoded) / len(decoded)
     if progressive:

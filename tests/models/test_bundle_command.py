@@ -100,6 +100,31 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--output=.", ". exists already; name a new folder for the bundle"),
+        ("--output=det.onnx/in", "[Errno 20] Not a directory: 'det.onnx/in.part'"),
+        ("--set=recognition.widths=320", "--set: widths is 320, which is not of the kind tuple[int, ...]"),
+        ("--set=recognition.widths=[]", "--set: recognition.widths must be a non-empty ascending list"),
+    ],
+)
+def test_import_that_cannot_be_is_one_line(
+    arguments: list[str],
+    option: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty" if option.endswith("=.") else tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*arguments, option]) == 2
+    assert capsys.readouterr().err == f"ppocr-bundle: {message}\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_import_with_fewer_characters(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -307,6 +307,30 @@ class TestLimits:
         (bomb,) = [item for item in corpus.bombs() if "scans" in item.name]
         assert "scans" in error_of(bomb.data).message
 
+    MARKS = b"\xff\xda" * 300
+
+    @pytest.mark.parametrize("usual", [{}, {"progressive": True}, {"restart_marker_blocks": 1}])
+    def test_what_lies_behind_a_jpegs_end_is_no_scan(self, usual: dict[str, int]) -> None:
+        data = encoded("JPEG", picture(), **usual)
+        assert difference(one(data + self.MARKS), bgr(Image.open(io.BytesIO(data)))) < 0.5
+
+    def test_what_a_segment_of_a_jpeg_holds_is_no_scan(self) -> None:
+        assert one(encoded("JPEG", picture(), exif=b"Exif\0\0" + self.MARKS)).width == SIZE[0]
+
+    @pytest.mark.parametrize(
+        "between",
+        [
+            pytest.param(b"\xff\xfe\x00\x04\xff\xd9", id="an end mark in a comment"),
+            pytest.param(b"\xff\xfe\x00\x00", id="a length of nothing"),
+            pytest.param(b"\xff\xd0\xff\x01\xff\xff", id="marks without a length, and filling"),
+        ],
+    )
+    def test_scans_do_not_hide_behind_what_is_none(self, between: bytes) -> None:
+        progressive = encoded("JPEG", picture(), progressive=True)
+        last = progressive.rindex(b"\xff\xda")
+        bomb = progressive[:last] + (between + progressive[last:-2]) * 300 + b"\xff\xd9"
+        assert "scans" in error_of(bomb).message
+
     def test_no_memory_is_an_error_of_the_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def exhausted(*args: object) -> None:
             raise MemoryError
@@ -377,6 +401,13 @@ class TestDocuments:
 
 
 class TestWhatIsNoImage:
+    def test_fits_is_refused(self) -> None:
+        cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 4", "NAXIS2  = 4", "END"]
+        fits = "".join(card.ljust(80) for card in cards).ljust(2880).encode() + bytes(2880)
+        with Image.open(io.BytesIO(fits)) as image:  # Pillow reads it
+            assert (image.format, image.size) == ("FITS", (4, 4))
+        assert error_of(fits).kind == "not_an_image"
+
     def test_no_bytes(self) -> None:
         assert error_of(b"").kind == "empty"
 

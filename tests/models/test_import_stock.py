@@ -119,6 +119,7 @@ def test_overrides_reach_the_manifest(stock: StockModels) -> None:
         ({"recognition.hight": 32}, r"recognition\.hight: there is no such value, only .*height"),
         ({"recogniser.height": 32}, "there is no model 'recogniser', only detection, direction, recognition"),
         ({"detection.sha256": "00"}, r"detection\.sha256: there is no such value"),
+        ({"recognition.widths": 320}, "widths is 320, which is not of the kind"),
         ({"recognition.height": 40}, r"rec\.onnx does not take 320 x 40 pixels"),
     ],
 )

@@ -107,6 +107,16 @@ def test_an_image_that_is_not_found_where_this_runs(
     assert ("begins where the job ran" in said) == hint
 
 
+def test_a_page_that_its_file_no_longer_has_is_said_in_one_line(
+    tmp_path: Path, image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, row(image, ["text"], page=1))
+    assert main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{image} has no page 1 any more" in said and said.count("\n") == 1
+    assert not (tmp_path / "overlay.png").exists()
+
+
 def test_a_row_becomes_the_page_it_was() -> None:
     page = to_page(row("a.tiff", ["one", "two"], page=3))
     assert (page.uri, page.index, page.width, page.height, page.text) == ("a.tiff", 3, 200, 100, "one\ntwo")
