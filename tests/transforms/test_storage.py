@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import os
+import re
+import socketserver
 import stat
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from models.records import InputError
+from models.records import InputError, UsageError
+from pipeline.__main__ import main
+from tests.builders import tiny_bundle
 from tests.fake_cloud import FakeCloud
 from transforms import storage
 from transforms.storage import Source, http, object_store, records
@@ -38,6 +44,56 @@ def put(root: str, name: str, data: bytes, cloud: FakeCloud) -> str:
 everywhere = pytest.mark.parametrize("root", ROOTS, indirect=True)
 wherever_written = pytest.mark.parametrize("root", WRITABLE, indirect=True)
 remote = pytest.mark.parametrize("root", ("gs", "s3", "az", "http"), indirect=True)
+
+
+class Scripted(socketserver.ThreadingTCPServer):
+    """A web server that says what it is told to: one script a request, a lone byte after a moment.
+
+    Attributes:
+        requests: the head of each request.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, scripts: Iterable[Iterable[bytes]]) -> None:
+        super().__init__(("127.0.0.1", 0), _Scripted)
+        self.scripts = iter(scripts)
+        self.requests: list[str] = []
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of those who have heard enough."""
+
+
+class _Scripted(socketserver.StreamRequestHandler):
+    server: Scripted
+
+    def handle(self) -> None:
+        while head := list(iter(lambda: self.rfile.readline().strip(), b"")):
+            self.server.requests.append(b"\n".join(head).decode())
+            for piece in next(self.server.scripts):
+                if len(piece) == 1:
+                    time.sleep(0.02)
+                self.wfile.write(piece)
+
+
+@contextmanager
+def saying(*scripts: Iterable[bytes]) -> Iterator[Scripted]:
+    with Scripted(scripts) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+PIXELS = [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npixels"]
+SLOW = [b"x"] * 150  # who waits for 3 s gets what comes behind
+SLOW_PIXELS = [b"HTTP/1.1 200 OK\r\nA: ", *SLOW, b"\r\nContent-Length: 6\r\n\r\npixels"]
 
 
 class TestReading:
@@ -162,6 +218,37 @@ class TestTryingAgain:
         assert caught.value.kind == "timeout"
         assert len(cloud.requests) == 1
 
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize(
+        "scripts",
+        [
+            [[b"HTTP/1.1 200 O", *SLOW, b"\r\nContent-Length: 6\r\n\r\npixels"]],
+            [SLOW_PIXELS],
+            [[b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"], SLOW_PIXELS],
+            [[b"HTTP/1.1 302 Found\r\nA: ", *SLOW, b"\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"], PIXELS],
+        ],
+        ids=["status", "headers", "behind a redirect", "a redirect's headers"],
+    )
+    def test_nor_one_whose_head_trickles(self, scripts: list[list[bytes]]) -> None:
+        with saying(PIXELS, *scripts) as server:
+            assert storage.read(f"{server.url()}/a").data == b"pixels"  # so that the connection is an old one
+            with pytest.raises(InputError) as caught:
+                storage.read(f"{server.url()}/a", deadline_s=0.3)
+        assert caught.value.kind == "timeout"
+
+    @pytest.mark.usefixtures("cloud")
+    def test_nor_one_through_a_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http, "_private_hosts", False)  # the proxy is the user's, and may be private
+        with saying(PIXELS, SLOW_PIXELS) as proxy:
+            for name in ("no_proxy", "NO_PROXY"):
+                monkeypatch.delenv(name, raising=False)
+            monkeypatch.setenv("http_proxy", proxy.url())
+            assert storage.read("http://name.invalid/a").data == b"pixels"
+            with pytest.raises(InputError) as caught:
+                storage.read("http://name.invalid/a", deadline_s=0.3)
+        assert caught.value.kind == "timeout"
+        assert len(proxy.requests) == 2
+
     @pytest.mark.parametrize("root", ["gs", "http"], indirect=True)  # obstore does not tell the header
     def test_waits_as_long_as_the_storage_asks(
         self, root: str, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
@@ -231,6 +318,25 @@ class TestListing:
         cloud.faults = [503, None, 429, "reset", None, "reset"]
         assert [source.uri for source in storage.list_files(f"{root}/x/")] == [f"{root}/{n}" for n in names]
         assert not cloud.faults
+
+    @pytest.mark.parametrize("root", ["s3", "az"], indirect=True)
+    @pytest.mark.parametrize("name", ["x//b.jpg", "x/./b.jpg", "x/c/../b.jpg", "x/b\n.jpg", "x/z\x1b/b.jpg"])
+    def test_a_name_that_cannot_be_listed_is_told(self, root: str, name: str, cloud: FakeCloud) -> None:
+        cloud.files |= dict.fromkeys(["x/0.jpg", "x/1.jpg", "x/2.jpg", "x/y.jpg", name], b"x")
+        with pytest.raises(UsageError, match=re.escape(f"the name of {name!r}: s3:// and az:// cannot")):
+            list(storage.list_files(f"{root}/x/"))
+
+    @pytest.mark.parametrize("root", ["s3", "az"], indirect=True)
+    @pytest.mark.parametrize("name", ["x//b.jpg", "x/z//b.jpg"], ids=["first page", "later"])
+    def test_a_name_that_cannot_be_listed_ends_the_command(
+        self, root: str, name: str, cloud: FakeCloud, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        tiny_bundle(tmp_path / "bundle")
+        cloud.files |= dict.fromkeys([*(f"x/{number}.jpg" for number in range(5)), name], b"x")
+        words = ["--input", f"{root}/x/", "--output", tmp_path / "out", "--bundle", tmp_path / "bundle"]
+        assert main([*map(str, words), "--workers", "1", "--allow_private_hosts"]) == 2
+        assert repr(name) in capfd.readouterr().err
+        assert not list(tmp_path.rglob("*.parquet"))
 
     @pytest.mark.parametrize("root", ["gs", "s3", "az"], indirect=True)
     def test_no_such_bucket(self, root: str) -> None:
@@ -389,6 +495,8 @@ class TestPrivateHosts:
         [
             ("8.8.8.8", True),
             ("2606:4700::1111", True),
+            ("::ffff:8.8.8.8", True),
+            ("64:ff9b::808:808", True),
             ("10.1.2.3", False),
             ("172.16.0.1", False),
             ("192.168.1.1", False),
@@ -404,6 +512,20 @@ class TestPrivateHosts:
             ("::ffff:169.254.169.254", False),
             ("64:ff9b::a9fe:a9fe", False),
             ("2002:a9fe:a9fe::", False),
+            ("::ffff:10.1.2.3", False),
+            ("64:ff9b::a01:203", False),
+            ("2002:a01:203::", False),
+            ("168.63.129.16", False),
+            ("::ffff:168.63.129.16", False),
+            ("64:ff9b::a83f:8110", False),
+            ("2002:a83f:8110::", False),
+            ("192.0.0.9", False),
+            ("192.0.0.200", False),
+            ("64:ff9b:1::808:808", False),
+            ("fec0::1", False),
+            ("::808:808", False),
+            ("::ffff:0:a9fe:a9fe", False),
+            ("ff0e::1", False),
         ],
     )
     def test_addresses(self, address: str, public: bool) -> None:
@@ -417,6 +539,38 @@ class TestHttp:
         assert caught.value.kind == "unsupported"
         assert len(cloud.requests) < 10
 
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"Content-Length: 1000000000000\r\n\r\nmoved",
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nmoved\r\n",
+            b"Connection: close\r\n\r\nmoved",
+        ],
+        ids=["long", "chunked", "until the end"],
+    )
+    def test_what_a_redirect_says_is_not_waited_for(self, status: int, body: bytes) -> None:
+        with saying([f"HTTP/1.1 {status} Moved\r\nLocation: b\r\n".encode() + body], PIXELS) as server:
+            assert storage.read(f"{server.url()}/x/a", deadline_s=5).data == b"pixels"
+        assert [request.split("\n")[0] for request in server.requests] == [
+            "GET /x/a HTTP/1.1",
+            "GET /x/b HTTP/1.1",
+        ]
+
+    @pytest.mark.usefixtures("cloud")
+    def test_credentials_go_to_no_other_host(self) -> None:
+        with saying(PIXELS) as other:
+            moved = [
+                [f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n".encode()]
+                for url in ("/b", f"{other.url('localhost')}/c")
+            ]
+            with saying(*moved) as server:
+                storage.read(f"{server.url()}/a".replace("://", "://me:secret@"))
+        assert ["Authorization: Basic " in request for request in server.requests] == [True, True]
+        assert [request.split("\n")[0] for request in other.requests] == ["GET /c HTTP/1.1"]
+        assert "Authorization" not in other.requests[0]
+
     def test_query_is_kept(self, cloud: FakeCloud) -> None:
         cloud.files["a.jpg"] = b"x"
         storage.read(f"{cloud.url}/web/a.jpg?width=20&sig=abc")
@@ -427,6 +581,13 @@ class TestHttp:
     ("text", "shown"),
     [
         ("https://user:pass@host/a.jpg", "https://host/a.jpg"),
+        ("https://user:p@ss@host/a.jpg", "https://host/a.jpg"),
+        ("cannot read https://user:p@ss@host, nor me@host", "cannot read https://host, nor me@host"),
+        ("https://user:p@ss@host?to=me@host", "https://host?to=me@host"),
+        ("https://host/a@b.jpg", "https://host/a@b.jpg"),
+        ("https://host?to=me@host", "https://host?to=me@host"),
+        ("https://host#me@host", "https://host#me@host"),
+        ("abfs://container@host/a@b.jpg", "abfs://container@host/a@b.jpg"),
         ("abfss://container@host/a.jpg", "abfss://container@host/a.jpg"),
         ("https://host/a.jpg?id=5&w=20", "https://host/a.jpg?id=5&w=20"),
         ("https://host/a?api_key=abc&Expires=9", "https://host/a?api_key=…&Expires=9"),

@@ -130,6 +130,7 @@ def list_files(uri: str, begin: str = "") -> Iterator[Source]:
 
     Raises:
         InputError: when the folder itself cannot be listed.
+        UsageError: when it holds a name that its storage's library refuses.
     """
     files: Iterator[Source] = _backend(uri).list_files(uri, begin)
     return files

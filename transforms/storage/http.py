@@ -10,9 +10,12 @@ refuse.
 from __future__ import annotations
 
 import functools
+import io
 import ipaddress
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from typing import Any, TypeVar
 
 from models.records import InputError
@@ -34,10 +37,16 @@ _SILENCE_S = 30.0
 _CHUNK = 1 << 20
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_PUBLIC6 = ipaddress.ip_network("2000::/3")
+"""What is given out of IPv6. All else is of a link or a site, or stands for an IPv4 address."""
+_PRIVATE4 = [ipaddress.ip_network(network) for network in ("168.63.129.16/32", "192.0.0.0/24")]
+"""What Azure tells its machines by, and special ones of IANA's: ipaddress takes some of them for public."""
 
 T = TypeVar("T")
 
 _private_hosts = False
+_reading = threading.local()
+"""`end`: when what this thread reads has to be there, by the monotonic clock."""
 
 
 def allow_private_hosts(allowed: bool) -> None:
@@ -53,16 +62,18 @@ def is_public(address: str) -> bool:
         inner = (
             ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
         )
-        ip = inner or ip
-    return ip.is_global and not ip.is_multicast
+        if inner is None:
+            return ip.is_global and ip in _PUBLIC6
+        ip = inner
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _PRIVATE4)
 
 
 def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blob:
     """Reads a whole file; see `transforms.storage.read`."""
 
-    def attempt(left: float) -> Blob:
-        with _get(uri, {}, left) as answer:
-            return Blob(_body(uri, answer, max_bytes, left), bare(answer.headers.get("ETag")))
+    def attempt() -> Blob:
+        with _get(uri, {}) as answer:
+            return Blob(_body(uri, answer, max_bytes), bare(answer.headers.get("ETag")))
 
     return _call(uri, attempt, deadline_s)
 
@@ -74,11 +85,11 @@ def read_range(uri: str, start: int, end: int) -> bytes:
         InputError: also when the server sends something else than this range.
     """
 
-    def attempt(left: float) -> bytes:
-        with _get(uri, {"Range": f"bytes={start}-{end - 1}"}, left) as answer:
+    def attempt() -> bytes:
+        with _get(uri, {"Range": f"bytes={start}-{end - 1}"}) as answer:
             if answer.status_code != 206:
                 raise InputError("unsupported", f"{redacted(uri)}: the server cannot send a part of a file")
-            return _body(uri, answer, end - start, left)
+            return _body(uri, answer, end - start)
 
     return _call(uri, attempt)
 
@@ -86,8 +97,8 @@ def read_range(uri: str, start: int, end: int) -> bytes:
 def stat(uri: str) -> Source:
     """Returns a file's etag and size; see `transforms.storage.stat`."""
 
-    def attempt(left: float) -> Source:
-        with _get(uri, {"Range": "bytes=0-0"}, left) as answer:
+    def attempt() -> Source:
+        with _get(uri, {"Range": "bytes=0-0"}) as answer:
             length = answer.headers.get("Content-Range", "").rpartition("/")[2]
             length = length if answer.status_code == 206 else answer.headers.get("Content-Length", "")
             return Source(uri, bare(answer.headers.get("ETag")), int(length) if length.isdigit() else None)
@@ -117,10 +128,10 @@ def delete(uri: str) -> None:
     raise InputError("unsupported", f"{redacted(uri)}: cannot be deleted")
 
 
-def _get(uri: str, headers: dict[str, str], left: float) -> Any:
+def _get(uri: str, headers: dict[str, str]) -> Any:
     # Without `identity` a server may compress, and lengths would be of something else.
     headers = {"Accept-Encoding": "identity", **headers}
-    timeout = (min(_CONNECT_S, left), min(_SILENCE_S, left))
+    timeout = (_wait(_CONNECT_S), _wait(_SILENCE_S))
     try:
         answer = _session().get(uri, headers=headers, stream=True, timeout=timeout)
     except InputError as error:
@@ -131,9 +142,8 @@ def _get(uri: str, headers: dict[str, str], left: float) -> Any:
     return answer
 
 
-def _body(uri: str, answer: Any, max_bytes: int | None, seconds: float) -> bytes:
+def _body(uri: str, answer: Any, max_bytes: int | None) -> bytes:
     """Takes an answer's body within the cap and the time, and checks that all of it came."""
-    end = time.monotonic() + seconds
     length = answer.headers.get("Content-Length", "")
     if max_bytes is not None and length.isdigit() and int(length) > max_bytes:
         raise too_large(uri, int(length), max_bytes)
@@ -144,15 +154,30 @@ def _body(uri: str, answer: Any, max_bytes: int | None, seconds: float) -> bytes
         body += chunk
         if max_bytes is not None and len(body) > max_bytes:
             raise too_large(uri, len(body), max_bytes)
-        if time.monotonic() > end:
-            raise InputError("timeout", f"{redacted(uri)}: the download takes too long")
+        _wait(0)  # Behind a SOCKS proxy nothing else looks at the time.
     if length.isdigit() and len(body) != int(length):
         raise InputError("unavailable", f"{redacted(uri)}: only {len(body):,} of {int(length):,} bytes came")
     return bytes(body)
 
 
-def _call(uri: str, attempt: Callable[[float], T], deadline_s: float = DEADLINE_S) -> T:
-    return call_storage(uri, attempt, _input_error, deadline_s)
+def _call(uri: str, attempt: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
+    def in_time(left: float) -> T:
+        _reading.end = time.monotonic() + left
+        return attempt()
+
+    return call_storage(uri, in_time, _input_error, deadline_s)
+
+
+def _wait(longest: float) -> float:
+    """Seconds that a step of what this thread reads may take: so many, but none past the deadline.
+
+    Raises:
+        TimeoutError: the deadline is over.
+    """
+    left: float = _reading.end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return min(longest, left)
 
 
 def _input_error(uri: str, error: Exception) -> InputError:
@@ -160,7 +185,7 @@ def _input_error(uri: str, error: Exception) -> InputError:
 
     if isinstance(error, InputError):
         return error
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or time.monotonic() >= _reading.end:
         return InputError("timeout", f"{redacted(uri)}: the server did not answer in time")
     if isinstance(error, requests.TooManyRedirects | requests.exceptions.InvalidURL | ValueError):
         return InputError("unsupported", f"{redacted(uri)}: cannot be read ({type(error).__name__})")
@@ -175,12 +200,15 @@ def _session() -> Any:
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
     class Plain(HTTPConnection):
-        def _new_conn(self) -> Any:
-            return _checked(super()._new_conn())
+        response_class = _Answer
 
-    class Encrypted(HTTPSConnection):
         def _new_conn(self) -> Any:
-            return _checked(super()._new_conn())
+            self.timeout = _wait(_CONNECT_S)  # After a redirect less is left than when it was set.
+            connection = super()._new_conn()
+            return connection if self.proxy else _checked(connection)  # A proxy may well be private.
+
+    class Encrypted(Plain, HTTPSConnection):
+        pass
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -188,16 +216,58 @@ def _session() -> Any:
     class EncryptedPool(HTTPSConnectionPool):
         ConnectionCls = Encrypted
 
+    pools = {"http": PlainPool, "https": EncryptedPool}
+
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call, unused-ignore]
-            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
+            self.poolmanager.pool_classes_by_scheme = pools
 
-    session = requests.Session()
+        def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, **kwargs)
+            if not proxy.lower().startswith("socks"):  # Those have classes of their own.
+                manager.pool_classes_by_scheme = pools
+            return manager
+
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: Any) -> str | None:
+            target = super().get_redirect_target(resp)
+            if target:
+                resp.close()  # What it says is not wanted, and requests would read all of it.
+            return target
+
+    session = Session()
     session.max_redirects = _REDIRECTS
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter(pool_connections=_POOL, pool_maxsize=_POOL))
     return session
+
+
+class _Answer(HTTPResponse):
+    """An answer that comes in time or not at all, its head too, of which http.client wants all at once."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_InTime(sock, self.fp.detach()))
+
+
+class _InTime(io.RawIOBase):
+    """What a socket receives until the deadline. Its own timeout begins anew with each byte that comes."""
+
+    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_wait(_SILENCE_S))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _checked(connection: Any) -> Any:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from models.records import InputError
+from models.records import InputError, UsageError
 from transforms.storage.records import (
     DEADLINE_S,
     Blob,
@@ -66,7 +66,11 @@ def stat(uri: str) -> Source:
 
 
 def list_files(uri: str, begin: str) -> Iterator[Source]:
-    """Yields the files below a prefix, a folder's name ending in `/`; see `transforms.storage.list_files`."""
+    """Yields the files below a prefix, a folder's name ending in `/`; see `transforms.storage.list_files`.
+
+    Raises:
+        UsageError: also when it holds a name that obstore refuses, on whatever page of the listing.
+    """
     root, prefix = _split(uri)
     chunks: Iterator[Any] | None = None
     wanted = prefix + begin if begin else ""
@@ -83,7 +87,7 @@ def list_files(uri: str, begin: str) -> Iterator[Source]:
             chunks = None
             raise
 
-    while chunk := call_storage(uri, attempt, _input_error):
+    while chunk := call_storage(uri, attempt, _listing_error):
         # Azure may begin with the offset itself.
         fresh = [meta for meta in chunk if meta["path"] > last]
         for meta in fresh:
@@ -137,6 +141,21 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="obstore", daemon=True).start()
     return loop
+
+
+def _listing_error(uri: str, error: Exception) -> Exception:
+    from obstore import exceptions
+
+    if not isinstance(error, exceptions.InvalidPathError):
+        return _input_error(uri, error)
+    # The other names of that answer are lost with it, and obstore cannot begin behind a name that it refuses.
+    found = re.search(r'Path "(.*?)"(?: contained|: Encountered)', str(error), re.DOTALL)
+    name = repr(found[1]) if found else "a file in it"
+    return UsageError(
+        f"{redacted(uri)}: cannot be listed because of the name of {name}: s3:// and az:// cannot list names "
+        "with an empty part (//), a part . or .., or a control character; rename it, or give a narrower "
+        "prefix or a list of files"
+    )
 
 
 def _input_error(uri: str, error: Exception) -> InputError:

@@ -26,7 +26,7 @@ _TRIES = 6
 _LONGEST_ASKED_S = 30.0
 """Seconds that a storage may ask to be left alone; more is not believed."""
 
-_USER = re.compile(r"(?<!abfs://)(?<!abfss://)(?<=://)[^/@\s]*@", re.IGNORECASE)  # there it is the container
+_USER = re.compile(r"(?<!abfs://)(?<!abfss://)(?<=://)[^/?#\s]*@", re.IGNORECASE)  # there it is the container
 _PARAMETER = re.compile(r"([?&])([^=&#\s]+)=(?!…)[^&#\s]*")
 _CREDENTIAL = re.compile(
     r"x-(amz|goog|oss|obs|cos)-.*|.*(passw|secret|signature|credential).*|sig|pwd|hmac|jwt|api[-_]?key"
@@ -134,7 +134,7 @@ def _redacted_parameter(match: re.Match[str]) -> str:
 def call_storage(
     uri: str,
     attempt: Callable[[float], T],
-    translate: Callable[[str, Exception], InputError],
+    translate: Callable[[str, Exception], Exception],
     deadline_s: float = DEADLINE_S,
 ) -> T:
     """Calls `attempt` as `retry` does, with a client library's errors put into ours.
