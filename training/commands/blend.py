@@ -37,10 +37,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--share is {args.share:g}, must be 0 to 1")
     start, trained = load_checkpoint(args.start), load_checkpoint(args.trained)
     for fact in ("network", "charset"):
-        if start.state.get(fact) != trained.state.get(fact):
-            raise UsageError(
-                f"{args.start} and {args.trained} are not of one network: they differ in the {fact}"
-            )
+        if (start.state.get(fact) or "") != (trained.state.get(fact) or ""):
+            raise UsageError(f"{args.start} and {args.trained} have no mean: they differ in the {fact}")
     old, new = (each.group("ema") or each.group("net") for each in (start, trained))
     weights = blended(old, new, args.share)
     network = load_network(args.trained)
