@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -221,6 +222,21 @@ def verify(bundle: Bundle) -> list[str]:
                 f"(SHA-256 {digest[:12]}…, not {model.sha256[:12]}…)"
             )
     return problems
+
+
+def new_part(output: Path) -> Path:
+    """The empty folder beside a new bundle's in which it is made, to get its name when it is whole.
+
+    Raises:
+        UsageError: `output` is in use.
+    """
+    # `.` has no name that a folder beside it could get, even where it is empty.
+    if not output.name or output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists already; name a new folder for the bundle")
+    part = output.with_name(f"{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
 
 
 def write_bundle(manifest: Manifest, folder: Path) -> Bundle:

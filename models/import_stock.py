@@ -29,6 +29,7 @@ from models.bundle import (
     file_sha256,
     list_bundles,
     load_bundle,
+    new_part,
     parse_manifest,
     write_bundle,
 )
@@ -133,12 +134,7 @@ def _write(
     manifest: Manifest, files: Mapping[str, Path], characters: Collection[str] | None, output: Path
 ) -> Bundle:
     """Copies model files and writes their manifest, the recogniser cut to `characters` unless None."""
-    # `.` has no name that a folder beside it could get, even where it is empty.
-    if not output.name or output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists already; name a new folder for the bundle")
-    aside = output.with_name(f"{output.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside = new_part(output)
     try:
         for role, path in files.items():
             shutil.copyfile(path, aside / getattr(manifest, role).file)

@@ -146,7 +146,7 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
 
     Raises:
         KeyboardInterrupt: the run shall end.
-        WorkerDiedError: a worker process is gone.
+        WorkerDiedError: a worker process is gone, or has to go.
         Exception: whatever Beam raises.
     """
     job.check()

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory of one worker: parts of files, pages, errors, peak memory in kilobytes, readiness."""
-PARTS, PAGES, ERRORS, PEAK, READY = range(5)
+"""Shared memory of one worker: parts of files, pages, errors, peak memory in kB, readiness, signs of life."""
+PARTS, PAGES, ERRORS, PEAK, READY, SIGNS = range(6)
 FILE = 1_000_000
 """Parts of a file."""
 LINE_S = 10.0
@@ -34,7 +34,7 @@ _files = 0.0  # a small member of a large archive is less than a part
 
 def new_tally() -> Tally:
     """A tally, all zero, that can be sent to a worker process that is about to start."""
-    return multiprocessing.sharedctypes.RawArray(c_longlong, 5)
+    return multiprocessing.sharedctypes.RawArray(c_longlong, 6)
 
 
 def adopt(tally: Tally) -> None:
@@ -44,11 +44,12 @@ def adopt(tally: Tally) -> None:
 
 
 def advance(part: float) -> None:
-    """Counts what part of a file has been read, where this process has a tally."""
+    """Counts what part of a file has been read, 0 as a sign of life, where this process has a tally."""
     global _files
     if _mine is not None:
         _files += part
         _mine[PARTS] = round(FILE * _files)
+        _mine[SIGNS] += 1
 
 
 def count(element: Page | Failure) -> None:

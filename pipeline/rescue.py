@@ -159,7 +159,7 @@ def _write_error(output: str, name: str, source: Source, facts: Mapping[str, str
     from transforms.rows import ERRORS, error_row, with_facts
 
     message = (
-        "Reading it brings down the process that does so, or keeps it for over ten minutes, also alone. "
+        "Reading it brings down the process that does so, or keeps it for ever, also alone. "
         "Leave it out, or report it as a bug."
     )
     row = error_row(Failure(storage.redacted(source.uri), None, "read", CRASHED, message), facts["run_id"])

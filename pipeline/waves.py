@@ -169,7 +169,7 @@ def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]
     found = {}
     for versions in _of_each(_versions, output, name, "pages"):
         for uri, etag in versions:
-            source = next((listed[name] for name in _names(uri) if name in listed), None)
+            source = next((listed[file] for file in _names(uri) if file in listed), None)
             if source and source.etag and etag and source.etag != etag:
                 found[storage.redacted(source.uri)] = etag
     return found

@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class WorkerDiedError(Exception):
-    """A worker process that was at work is gone: killed, out of memory, or brought down by a file."""
+    """A worker process that was at work is gone, or has to go: killed, out of memory, or a file did it."""
 
 
 class WorkersStuckError(WorkerDiedError):

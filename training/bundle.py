@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from models.bundle import MODELS, About, Bundle, Manifest, file_sha256, load_bundle, write_bundle
+from models.bundle import MODELS, About, Bundle, Manifest, file_sha256, load_bundle, new_part, write_bundle
 from models.reader import Reader
 from models.records import Image, UsageError
 from training.config import CONFIGS
@@ -79,12 +79,7 @@ def make_bundle(
             use, or the bundle is too large or does not read.
         OSError: it could not be written.
     """
-    # `.` has no name that a folder beside it could get, even where it is empty.
-    if not output.name or output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists already; name a new folder for the bundle")
-    aside = output.with_name(f"{output.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside = new_part(output)
     try:
         known = specs or {}
         parts = {name: take(models[name], name, aside, known.get(name)) for name in MODELS}

@@ -51,7 +51,7 @@ def measure_norms(network: nn.Module, run: Callable[[], object]) -> None:
     Afterwards they may be trained, since in training and in evaluation they then do the same but for chance.
 
     Args:
-        network: in evaluation.
+        network: its batch norms in evaluation.
         run: puts data through it.
     """
     sums: dict[nn.BatchNorm2d, list[Tensor]] = {}

@@ -124,7 +124,7 @@ def _tar_members(
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
         for header in archive:  # not next(), which on Python 3.10 fails where there are no members
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: a gigabyte for a million members.
-            if header.offset_data + header.size > longest and compressed:
+            if archive.offset > longest and compressed:  # type: ignore[attr-defined]  # the member's end, as stored
                 raise _unpacks_too_far()
             if header.isdir():
                 continue
@@ -185,8 +185,8 @@ def _parquet_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -
     for group, size in enumerate(sizes):
         try:
             found = _group_members(uri, parquet, group, first_row, (path, names), max_bytes)
-            for read, member in enumerate(found, first_row + 1):
-                unpacked += len(member.data) if isinstance(member.data, bytes) else 0
+            for read, (member, bytes_read) in enumerate(found, first_row + 1):
+                unpacked += bytes_read
                 if unpacked > longest:
                     raise _unpacks_too_far()
                 yield replace(member, end=read / rows)
@@ -198,7 +198,8 @@ def _parquet_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -
 
 def _group_members(
     uri: str, parquet: Any, group: int, first_row: int, columns: tuple[str, list[str]], max_bytes: int
-) -> Iterator[Member]:
+) -> Iterator[tuple[Member, int]]:
+    """The members of a row group, and what each took in memory."""
     path, names = columns
     # One row in memory at a time: it may have as many bytes as a file.
     batches = parquet.iter_batches(1, row_groups=[group], columns=[path, *names])
@@ -207,7 +208,7 @@ def _group_members(
         if "." in path:
             data = data.field("bytes")
         name = batch.column(names[0])[0] if names else None
-        yield Member(_row_uri(uri, row, name), _row_data(data[0], max_bytes))
+        yield Member(_row_uri(uri, row, name), _row_data(data[0], max_bytes)), batch.nbytes
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import apache_beam as beam
 
@@ -56,7 +56,7 @@ class ReadPages(beam.PTransform):
         ahead: asked before each file, how many may be read ahead, if fewer than `AHEAD_FILES`; for workers
             who would take them from each other.
         advance: told what part of a file has been read since the last call: after each member of an archive,
-            else after the whole file. The parts of a file add up to 1.
+            else after the whole file; and 0 while an archive is read. The parts of a file add up to 1.
     """
 
     def __init__(
@@ -136,7 +136,8 @@ def archive_pages(
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
-        with storage.open_file(source.uri) as file:
+        with storage.open_file(source.uri) as opened:
+            file = cast(BinaryIO, _Watched(opened, advance))
             for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
                 if member.data is None:
                     left_out += 1
@@ -153,6 +154,21 @@ def archive_pages(
         metrics.count(metrics.LEFT_OUT, left_out)
         _log.info("%s: left out %d members that are no images", storage.redacted(source.uri), left_out)
     advance(1.0 - read)
+
+
+class _Watched:
+    """A file that tells of each read, since passing over a large member may take long."""
+
+    def __init__(self, file: BinaryIO, advance: Callable[[float], None]) -> None:
+        self._file = file
+        self._advance = advance
+
+    def read(self, size: int = -1) -> bytes:
+        self._advance(0.0)
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def note_change(source: Source, etag: str | None) -> None:

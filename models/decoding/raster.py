@@ -45,10 +45,9 @@ _REDUCED = {
     8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }
 
-# EPS would start Ghostscript on what the file says, WMF and the stubs call software of the platform, Pillow
-# before 12.2 unpacks FITS without bound, and the last four have no signature, so that any bytes may pass for
-# them.
-_REFUSED = frozenset(["EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS", "IMT", "IPTC", "PCD", "SPIDER"])
+# EPS would start Ghostscript on what the file says, WMF and the stubs call software of the platform, and the
+# last four have no signature, so that any bytes may pass for them.
+_REFUSED = frozenset(["EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IMT", "IPTC", "PCD", "SPIDER"])
 _COMMON = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF", "PSD")
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})

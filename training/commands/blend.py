@@ -35,13 +35,14 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.share <= 1:
         raise UsageError(f"--share is {args.share:g}, must be 0 to 1")
+    if args.output.exists():
+        raise UsageError(f"{args.output} is there already; choose another --output")
     start, trained = load_checkpoint(args.start), load_checkpoint(args.trained)
     for fact in ("network", "charset"):
         if (start.state.get(fact) or "") != (trained.state.get(fact) or ""):
             raise UsageError(f"{args.start} and {args.trained} have no mean: they differ in the {fact}")
-    old, new = (each.group("ema") or each.group("net") for each in (start, trained))
-    weights = blended(old, new, args.share)
     network = load_network(args.trained)
+    weights = blended(load_network(args.start).state_dict(), network.state_dict(), args.share)
     network.load_state_dict(weights)
     scores = score(build_task(build_config(trained.state["config"])), network)
     state = {**trained.state, "scores": scores}
