@@ -356,7 +356,7 @@ def test_file_that_kills_workers_becomes_an_error_row_and_costs_no_other(
     assert errors["page-002.png"] == "crashed"
     (marker,) = markers(output)
     assert (marker["pages"], marker["errors"]["crashed"]) == (5, 1)
-    assert "looking for the file that kills them" in caplog.text
+    assert "looking for the file at fault" in caplog.text
     assert not list((output / "_manifest").glob("*.part"))
 
 
@@ -442,7 +442,7 @@ def test_unforeseen_errors_are_one_line_too(
     job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
-        raise ZeroDivisionError("what\nnow")
+        raise ZeroDivisionError("Traceback (most recent call last):\n  of a worker\nwhat\n")
 
     monkeypatch.setattr("pipeline.command.build", fail)
     assert job() == FAILED
