@@ -142,12 +142,13 @@ def _glob(pattern: str, left_out: Counter[str]) -> Iterator[Source]:
 def _matched(path: str, left_out: Counter[str]) -> Iterator[Source]:
     """What a glob found: a link to nothing, or what is gone by now, becomes an error where it is read."""
     if os.path.isdir(path):
-        yield from _folder(path, left_out)
+        yield from _expand_local(path, left_out)
         return
+    uri = local.uri_of(path)
     try:
-        source = storage.stat(local.uri_of(path))
+        source = storage.stat(uri)
     except InputError:
-        yield Source(local.uri_of(path))
+        yield Source(uri)
     else:
         yield from _listed(source)
 
