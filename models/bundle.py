@@ -94,6 +94,7 @@ class RecognitionSpec(ModelFile):
         charset: the characters, in the order of the classes.
         margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
             better with some air around the letters than polygons that fit tightly leave.
+        squeeze: part of its width that a crop loses at most to fit into a narrower one of `widths`; 0: none.
         least_height: lines lower than this are enlarged to it while they are cut out, see
             `models.geometry.crop_quad`; 0: never, as the references do.
         min_confidence: lines read with less are dropped; by default half, as the references do. Networks
@@ -105,6 +106,7 @@ class RecognitionSpec(ModelFile):
     widths: tuple[int, ...] = ()
     charset: tuple[str, ...] = ()
     margin: float = 0.0
+    squeeze: float = 0.0
     least_height: int = 0
     min_confidence: float = 0.5
 
@@ -350,6 +352,8 @@ def _check(manifest: Manifest) -> None:
         raise UsageError("limit, multiple, height, width and widths must be at least 1")
     if recognition.least_height < 0:
         raise UsageError("recognition.least_height must be at least 0")
+    if not 0 <= recognition.squeeze < 1:
+        raise UsageError("recognition.squeeze must be from 0 to below 1")
     thresholds = (detection.threshold, detection.box_threshold, direction.threshold)
     if not all(0 <= value <= 1 for value in (*thresholds, recognition.min_confidence)):
         raise UsageError("thresholds and min_confidence must be from 0 to 1")

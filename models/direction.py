@@ -108,7 +108,7 @@ class DirectionClassifier:
             tensor = np.zeros((len(chunk), channels, height, width), np.float32)
             for line, row in zip(chunk, tensor, strict=True):
                 pixels = fit_height(
-                    middle(line, SQUEEZE * width / height), height, width, self.spec.color == "gray"
+                    middle(line, SQUEEZE * width / height), height, (width,), self.spec.color == "gray"
                 )
                 self._normalize(pixels, row[:, :, : pixels.shape[1]])
             parts.append(self._session.run(tensor)[0][:, 1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -123,14 +125,17 @@ def turn(line: Line) -> Line:
     return replace(line, crop=crop, polygon=np.roll(line.polygon, -2, axis=0))
 
 
-def fit_height(line: Line, height: int, max_width: int, one_channel: bool) -> Image:
-    """Scales a line's crop to a height, keeping its shape up to `max_width`, over which it is squeezed.
+def fit_height(
+    line: Line, height: int, widths: Sequence[int], one_channel: bool, squeeze: float = 0.0
+) -> Image:
+    """Scales a line's crop to a height, keeping its shape but for what makes it fit the widths of a model.
 
     Args:
         line: has a crop.
         height: of the result in pixels.
-        max_width: of the result in pixels, at most.
+        widths: of the model in pixels, ascending; a crop wider than the last is squeezed into it.
         one_channel: whether grey is wanted; the result is then (height, width).
+        squeeze: part of its width that a crop loses at most to fit into a narrower one of the widths.
 
     Raises:
         ValueError: the line has no crop.
@@ -138,7 +143,9 @@ def fit_height(line: Line, height: int, max_width: int, one_channel: bool) -> Im
     if line.crop is None:
         raise ValueError("a line has no crop: it was recognised before, or its page was not rectified")
     crop = gray(line.crop) if one_channel else line.crop
-    width = min(max_width, max(1, math.ceil(height * crop.shape[1] / crop.shape[0])))
+    unsqueezed = height * crop.shape[1] / crop.shape[0]
+    fits = min(bisect_left(widths, (1 - squeeze) * unsqueezed), len(widths) - 1)
+    width = min(widths[fits], max(1, math.ceil(unsqueezed)))
     return np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

@@ -24,9 +24,9 @@ BATCH_COLUMNS = 2560
 class Recognizer:
     """Fills the lines' texts and confidences, drops their crops, and the lines that are most likely no text.
 
-    Each crop is padded to the narrowest of a few fixed widths that holds it, whatever else is in its batch:
-    so a page reads the same alone and among others, and the engine sees a
-    bounded number of shapes.
+    Each crop is padded to the narrowest of a few fixed widths that holds it, or squeezed a little to fit into
+    the one before where the bundle allows that, whatever else is in its batch: so a page reads the same alone
+    and among others, and the engine sees a bounded number of shapes.
 
     Args:
         spec: height, widths, charset, least confidence.
@@ -62,7 +62,8 @@ class Recognizer:
             ValueError: a line has no crop.
         """
         spec = self.spec
-        crops = [fit_height(line, spec.height, spec.widths[-1], spec.color == "gray") for line in lines]
+        gray = spec.color == "gray"
+        crops = [fit_height(line, spec.height, spec.widths, gray, spec.squeeze) for line in lines]
         read = list(lines)
         for width, members in self._batches(crops):
             classes, probabilities = self._decide([crops[i] for i in members], width)

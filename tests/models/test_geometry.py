@@ -141,25 +141,30 @@ def test_turning_twice_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "height", "max_width", "width"),
+    ("size", "squeeze", "width"),
     [
-        pytest.param((96, 24), 48, 320, 192, id="enlarged"),
-        pytest.param((500, 100), 48, 320, 240, id="reduced"),
-        pytest.param((1000, 10), 48, 320, 320, id="squeezed"),
-        pytest.param((1, 1000), 48, 320, 1, id="at least one column"),
-        pytest.param((31, 10), 48, 320, 149, id="rounded up"),
+        pytest.param((96, 24), 0.0, 192, id="enlarged"),
+        pytest.param((500, 100), 0.0, 240, id="reduced"),
+        pytest.param((1000, 10), 0.0, 320, id="as wide as it may be"),
+        pytest.param((1, 1000), 0.0, 1, id="at least one column"),
+        pytest.param((31, 10), 0.0, 149, id="rounded up"),
+        pytest.param((100, 48), 0.05, 96, id="squeezed by 4 in a hundred"),
+        pytest.param((102, 48), 0.05, 102, id="6 would be too many"),
+        pytest.param((120, 48), 0.05, 120, id="it fits as it is"),
+        pytest.param((400, 48), 0.05, 320, id="the last width takes all"),
     ],
 )
 @pytest.mark.parametrize("gray", [False, True])
-def test_fit_height(size: tuple[int, int], height: int, max_width: int, width: int, gray: bool) -> None:
-    crop = np.full((size[1], size[0], 3), (10, 20, 30), np.uint8)
-    fitted = fit_height(Line(np.zeros((4, 2), np.float32), 1.0, crop=crop), height, max_width, gray)
+def test_fit_height(size: tuple[int, int], squeeze: float, width: int, gray: bool) -> None:
+    crop, height = np.full((size[1], size[0], 3), (10, 20, 30), np.uint8), 48
+    line = Line(np.zeros((4, 2), np.float32), 1.0, crop=crop)
+    fitted = fit_height(line, height, (96, 160, 320), gray, squeeze)
     assert fitted.shape == ((height, width) if gray else (height, width, 3))
     expected = cv2.cvtColor(crop[:1, :1], cv2.COLOR_BGR2GRAY)[0, 0] if gray else crop[0, 0]
     assert (fitted == expected).all()
 
 
-@pytest.mark.parametrize("call", [rectify, lambda page: fit_height(page.lines[0], 48, 320, False)])
+@pytest.mark.parametrize("call", [rectify, lambda page: fit_height(page.lines[0], 48, (320,), False)])
 def test_pixels_that_are_gone_are_asked_for(call) -> None:  # type: ignore[no-untyped-def]
     page = Page(uri="a.jpg", width=9, height=9, lines=(Line(np.zeros((4, 2), np.float32), 1.0),))
     with pytest.raises(ValueError, match="rectif"):

@@ -54,7 +54,7 @@ def test_crops(reference: dict[str, np.ndarray], i: int) -> None:
 @pytest.mark.parametrize(("name", "i", "width"), [("direction", 0, 192), ("recognition", 1, 320)])
 def test_normalisation(reference: dict[str, np.ndarray], name: str, i: int, width: int) -> None:
     line = Line(reference["quads"][i], 1.0, crop=reference[f"crop_{i}"])
-    pixels = fit_height(line, 48, width, one_channel=False)
+    pixels = fit_height(line, 48, (width,), one_channel=False)
     tensor = np.zeros((3, 48, width), np.float32)
     Normalizer(ModelFile("m.onnx", "", "bgr", HALF, HALF))(pixels, tensor[:, :, : pixels.shape[1]])
     np.testing.assert_allclose(tensor, reference[name], atol=1e-6)
