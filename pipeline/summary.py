@@ -39,6 +39,7 @@ class Summary:
         waves_before: waves that earlier runs had done.
         pages_before: rows in pages/ of those.
         errors_before: rows in errors/ of those.
+        retryable: errors, earlier runs' included, of the kinds in `pipeline.waves.RETRYABLE`.
         files: files read in this run.
         pages: rows in pages/ that this run wrote.
         lines: lines of those.
@@ -63,6 +64,7 @@ class Summary:
     waves_before: int
     pages_before: int
     errors_before: int
+    retryable: int
     files: int
     pages: int
     lines: int
@@ -96,6 +98,9 @@ class Summary:
             lines.append(f"Earlier runs: {rows}.")
         if errors:
             lines.append(f"{counted(errors, 'error')}: {kinds}. See {storage.join(self.output, 'errors')}")
+        if self.retryable:
+            may = f"{counted(self.retryable, 'error')} may be gone by now"
+            lines.append(f"{may}: --retry_errors reads their waves again.")
         if self.changed:
             lines.append(f"{counted(self.changed, 'file')} had changed since the listing: read as found.")
         if self.left_out:
@@ -156,6 +161,7 @@ def summarize(
         waves_before=len(before),
         pages_before=pages_before,
         errors_before=failed_before,
+        retryable=sum(marker.retryable for marker in (*done, *before)),
         files=sum(marker.files for marker in done),
         pages=pages,
         lines=sum(marker.lines for marker in done),

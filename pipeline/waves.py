@@ -101,9 +101,9 @@ class Marker:
         return marker
 
     @property
-    def retryable(self) -> bool:
-        """Whether pages failed for reasons that may have passed."""
-        return not RETRYABLE.isdisjoint(self.errors)
+    def retryable(self) -> int:
+        """How many pages failed for reasons that may have passed."""
+        return sum(number for kind, number in self.errors.items() if kind in RETRYABLE)
 
 
 def name_of(wave: int) -> str:

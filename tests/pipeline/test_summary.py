@@ -57,6 +57,13 @@ def test_text_tells_what_was_left_out_most_first() -> None:
     assert "\nLeft out 2,005 files of other kinds: 2,000 .txt, 1 .csv, 1 .md, 1 .py, 1 .xml.\n" in text
 
 
+def test_text_tells_how_to_read_again_what_may_be_readable_now() -> None:
+    later = replace(TWO, errors={"missing_extra": 3, "timeout": 1, "truncated": 9})
+    line = "\n4 errors may be gone by now: --retry_errors reads their waves again.\n"
+    assert line in str(summary([], [ONE, later])) and line in str(summary([later], [ONE]))
+    assert "--retry_errors" not in str(summary([ONE], [TWO]))
+
+
 def test_text_counts_as_people_do() -> None:
     one = replace(ONE, files=1, pages=1, lines=1)
     assert str(summary([one], [])).startswith("Read 1 page with 1 line from 1 file in 8 s")

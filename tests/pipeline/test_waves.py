@@ -63,9 +63,9 @@ def test_wave_can_be_opened_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "expected"), [({}, False), ({"corrupt": 2}, False), ({"corrupt": 2, "timeout": 1}, True)]
+    ("errors", "expected"), [({}, 0), ({"corrupt": 2}, 0), ({"corrupt": 2, "timeout": 3, "crashed": 1}, 4)]
 )
-def test_errors_that_may_have_passed_are_told_from_others(errors: dict[str, int], expected: bool) -> None:
+def test_errors_that_may_have_passed_are_told_from_others(errors: dict[str, int], expected: int) -> None:
     assert replace(MARKER, errors=errors).retryable == expected
 
 
