@@ -63,9 +63,9 @@ def low_resolution(image: Image, rng: np.random.Generator) -> Image:
 
 
 def blur(image: Image, rng: np.random.Generator) -> Image:
-    """Motion blur of 2 to 5 pixels in any direction, or a Gaussian one."""
+    """Motion blur of 2 to 5 pixels in any direction, or a Gaussian one, at most as a phone out of focus."""
     if rng.random() < 0.5:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)), np.uint8).reshape(
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 2.0)), np.uint8).reshape(
             image.shape
         )
     size = int(rng.integers(2, 6))
