@@ -99,6 +99,8 @@ class RecognitionSpec(ModelFile):
             `models.geometry.crop_quad`; 0: never, as the references do.
         min_confidence: lines read with less are dropped; by default half, as the references do. Networks
             differ in how sure they are of what is no text.
+        cell_gap: lines are cut between words that stand unusually far apart, this many heights of the line at
+            least, see `models.cells.cells`; 0: never.
     """
 
     height: int = 48
@@ -109,6 +111,7 @@ class RecognitionSpec(ModelFile):
     squeeze: float = 0.0
     least_height: int = 0
     min_confidence: float = 0.5
+    cell_gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,8 +353,8 @@ def _check(manifest: Manifest) -> None:
     sizes = (detection.limit, detection.multiple, direction.height, direction.width, recognition.height)
     if min(*sizes, *recognition.widths) < 1:
         raise UsageError("limit, multiple, height, width and widths must be at least 1")
-    if recognition.least_height < 0:
-        raise UsageError("recognition.least_height must be at least 0")
+    if recognition.least_height < 0 or recognition.cell_gap < 0:
+        raise UsageError("recognition.least_height and recognition.cell_gap must be at least 0")
     if not 0 <= recognition.squeeze < 1:
         raise UsageError("recognition.squeeze must be from 0 to below 1")
     thresholds = (detection.threshold, detection.box_threshold, direction.threshold)

@@ -20,12 +20,12 @@ class Reading:
     Attributes:
         text: the characters.
         confidences: (len(text),) float32, the probability at the step where each character begins.
-        steps: (len(text),) int64, those steps.
+        steps: (len(text),) those steps; of a part of a line they may have a fraction.
     """
 
     text: str
     confidences: npt.NDArray[np.float32]
-    steps: npt.NDArray[np.int64]
+    steps: npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 def decode(

@@ -20,6 +20,7 @@ class ReadOptions:
         direction: which lines are asked whether they are upside down, see `DirectionClassifier`; `off`: none,
             and its model is not loaded.
         min_confidence: see `RecognitionSpec`; None: the bundle's.
+        cell_gap: likewise.
         review_threshold: a line needs review where it or one of its characters was read with less.
         chars: whether to give each character's confidence and extent.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
@@ -32,6 +33,7 @@ class ReadOptions:
 
     direction: Literal["all", "sample", "off"] = "sample"
     min_confidence: float | None = None
+    cell_gap: float | None = None
     review_threshold: float = 0.6
     chars: bool = False
     detection_limit: int | None = None
@@ -47,11 +49,11 @@ class ReadOptions:
             "box_threshold": self.box_threshold,
             "unclip_ratio": self.unclip_ratio,
         }
-        return replace(spec, **{name: value for name, value in asked.items() if value is not None})
+        return replace(spec, **_given(asked))
 
     def recognition(self, spec: RecognitionSpec) -> RecognitionSpec:
         """Likewise of recognition."""
-        return spec if self.min_confidence is None else replace(spec, min_confidence=self.min_confidence)
+        return replace(spec, **_given({"min_confidence": self.min_confidence, "cell_gap": self.cell_gap}))
 
     def settled(self, manifest: Manifest) -> ReadOptions:
         """The same with the bundle's values in the place of None: what is in force."""
@@ -59,10 +61,15 @@ class ReadOptions:
         return replace(
             self,
             min_confidence=recognition.min_confidence,
+            cell_gap=recognition.cell_gap,
             detection_limit=detection.limit,
             box_threshold=detection.box_threshold,
             unclip_ratio=detection.unclip_ratio,
         )
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 DEFAULTS = ReadOptions()

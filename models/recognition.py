@@ -6,13 +6,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
 
 from models import ctc
 from models.bundle import RecognitionSpec
+from models.cells import cells, part
 from models.geometry import fit_height
 from models.records import Image, Line, Page
 from models.session import Normalizer, Session
@@ -41,14 +42,17 @@ class Recognizer:
         self._normalize = Normalizer(spec)
 
     def __call__(self, pages: Sequence[Page]) -> list[Page]:
-        """Reads the lines of each page; empty ones, and ones read with too little confidence, are dropped.
+        """Reads each page's lines, cuts them where cells meet, and drops those with no or too unsure a text.
 
         Raises:
             ValueError: a line has no crop.
         """
-        lines = iter(self.read([line for page in pages for line in page.lines]))
+        lines = [line for page in pages for line in page.lines]
+        read = iter(
+            [self._cells(line, *read) for line, read in zip(lines, self._readings(lines), strict=True)]
+        )
         return [
-            replace(page, lines=tuple(filter(self._is_text, islice(lines, len(page.lines)))))
+            replace(page, lines=tuple(filter(self._is_text, chain(*islice(read, len(page.lines))))))
             for page in pages
         ]
 
@@ -56,21 +60,42 @@ class Recognizer:
         return bool(line.text.strip()) and line.confidence >= self.spec.min_confidence
 
     def read(self, lines: Sequence[Line]) -> list[Line]:
-        """Reads lines of any pages, and keeps all of them.
+        """Reads lines of any pages, and keeps all of them as they are.
 
         Raises:
             ValueError: a line has no crop.
         """
+        return [self._filled(line, *read) for line, read in zip(lines, self._readings(lines), strict=True)]
+
+    def _readings(self, lines: Sequence[Line]) -> list[tuple[ctc.Reading, float]]:
+        """What lines say, and how many steps they take, padding left out."""
         spec = self.spec
         gray = spec.color == "gray"
         crops = [fit_height(line, spec.height, spec.widths, gray, spec.squeeze) for line in lines]
-        read = list(lines)
+        read = dict[int, tuple[ctc.Reading, float]]()
         for width, members in self._batches(crops):
             classes, probabilities = self._decide([crops[i] for i in members], width)
             readings = ctc.decode(classes, probabilities, spec.charset)
             for reading, i in zip(readings, members, strict=True):
-                read[i] = self._filled(lines[i], reading, classes.shape[1] * crops[i].shape[1] / width)
-        return read
+                read[i] = reading, classes.shape[1] * crops[i].shape[1] / width
+        return [read[i] for i in range(len(lines))]
+
+    def _cells(self, line: Line, reading: ctc.Reading, steps: float) -> list[Line]:
+        assert line.crop is not None  # it has been read
+        height, width = line.crop.shape[:2]
+        air = self.spec.margin
+        length = width / height * (1 + 2 * air)  # of the crop, in heights of the line
+        found = cells(reading, steps, steps / length, self.spec.cell_gap)
+        if len(found) == 1:
+            return [self._filled(line, reading, steps)]
+        parts = []
+        for cell in found:
+            begin, end = (
+                (step / steps * length - air) / (length - 2 * air) for step in (cell.begin, cell.end)
+            )
+            polygon = part(line.polygon, begin, end)
+            parts.append(self._filled(replace(line, polygon=polygon), cell.reading, cell.end - cell.begin))
+        return parts
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
         confidences = reading.confidences

@@ -338,6 +338,11 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="drop lines read with less (default: the bundle's)",
     )  # fmt: skip
     add(
+        "--cell_gap", type=_number(0, 100), metavar="HEIGHTS",
+        help="cut a line between words that stand unusually far apart, so many of its heights at least; "
+        "0: never (default: the bundle's)",
+    )  # fmt: skip
+    add(
         "--review_threshold", type=_number(0, 1), default=read.review_threshold, metavar="P",
         help=f"lines with less, or with a character with less, need review {_DEFAULT_IS}",
     )  # fmt: skip

@@ -33,6 +33,7 @@ EXAMPLES = {
     "input": "gs://bucket/scans/",
     "output": "gs://bucket/out",
     "min_confidence": "0.5",
+    "cell_gap": "0.8",
     "box_threshold": "0.6",
     "unclip_ratio": "1.5",
 }

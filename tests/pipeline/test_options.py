@@ -64,6 +64,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--engine openvino", {"engine": "openvino"}),
         ("--direction off", {"direction": "off"}),
         ("--min_confidence 0.625", {"min_confidence": 0.625}),
+        ("--cell_gap 0.5", {"cell_gap": 0.5}),
         ("--review_threshold 0.9", {"review_threshold": 0.9}),
         ("--chars", {"chars": True}),
         ("--detection_limit 640", {"detection_limit": 640}),

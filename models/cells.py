@@ -1,0 +1,92 @@
+"""Cells of a table that a detector took for one line, told by the gaps between what was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.ctc import Reading
+from models.records import Quad
+
+UNUSUAL = 1.3
+"""A gap parts cells where it is this many times as wide as the line's others: words of justified text stand
+far apart too, but all of them."""
+ADVANCE = 0.5
+"""From one letter to the next, in heights of a line, where no two letters of it tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A part of a line.
+
+    Attributes:
+        reading: of the part alone; its steps count from `begin`.
+        begin: step of the line at which it begins; may have a fraction.
+        end: likewise.
+    """
+
+    reading: Reading
+    begin: float
+    end: float
+
+
+def cells(reading: Reading, steps: float, height: float, gap: float) -> list[Cell]:
+    """Cuts a line between words that stand unusually far apart.
+
+    CTC notices a letter about its middle. So the gap between two words is the distance of the letters beside
+    it, less what lies between two letters of a word.
+
+    Args:
+        reading: the line.
+        steps: how many steps its crop takes, padding left out.
+        height: of the line, in steps.
+        gap: least width of a gap that parts cells, in heights of the line; 0: none does.
+
+    Returns:
+        The cells from start to end; of a line that is not cut the line alone.
+    """
+    whole = [Cell(reading, 0.0, steps)]
+    if not gap or " " not in reading.text:
+        return whole
+    letters = np.flatnonzero([char != " " for char in reading.text])
+    parted = np.diff(letters) > 1
+    if not parted.any():
+        return whole
+    distances = np.diff(reading.steps[letters])
+    advance = float(ADVANCE * height if parted.all() else np.median(distances[~parted]))
+    gaps = (distances - advance) / height
+    at = [i for i in np.flatnonzero(parted & (gaps > gap)) if _unusual(gaps, parted, int(i))]
+    if not at:
+        return whole
+    centers = reading.steps[letters] + 0.5
+    firsts, lasts = [0, *letters[[i + 1 for i in at]]], [*letters[at], len(reading.text) - 1]
+    begins = [0.0, *(centers[[i + 1 for i in at]] - advance / 2)]
+    ends = [*(centers[at] + advance / 2), steps]
+    return [
+        Cell(
+            Reading(
+                reading.text[first : last + 1],
+                reading.confidences[first : last + 1],
+                reading.steps[first : last + 1] - begin,
+            ),
+            float(begin),
+            float(end),
+        )
+        for first, last, begin, end in zip(firsts, lasts, begins, ends, strict=True)
+    ]
+
+
+def _unusual(gaps: npt.NDArray[np.float64], parted: npt.NDArray[np.bool_], i: int) -> bool:
+    others = parted.copy()
+    others[i] = False
+    return not others.any() or bool(gaps[i] > UNUSUAL * np.median(gaps[others]))
+
+
+def part(polygon: Quad, begin: float, end: float) -> Quad:
+    """The part of a line's polygon between two fractions of its length."""
+    start, stop = np.clip((begin, end), 0.0, 1.0)
+    across = polygon[[1, 1, 2, 2]] - polygon[[0, 0, 3, 3]]
+    where = np.array([[start], [stop], [stop], [start]], polygon.dtype)
+    return polygon[[0, 0, 3, 3]] + across * where
