@@ -11,8 +11,8 @@ from models.ctc import Reading
 from models.records import Quad
 
 UNUSUAL = 1.3
-"""A gap parts cells where it is this many times as wide as the line's others: words of justified text stand
-far apart too, but all of them."""
+"""A gap parts cells where it is this many times as wide as the line's others, since words of justified text
+stand far apart too, but all of them; and as a letter, since typewriters' spaces are as wide as one."""
 ADVANCE = 0.5
 """From one letter to the next, in heights of a line, where no two letters of it tell."""
 
@@ -57,7 +57,12 @@ def cells(reading: Reading, steps: float, height: float, gap: float) -> list[Cel
     distances = np.diff(reading.steps[letters])
     advance = float(ADVANCE * height if parted.all() else np.median(distances[~parted]))
     gaps = (distances - advance) / height
-    at = [i for i in np.flatnonzero(parted & (gaps > gap)) if _unusual(gaps, parted, int(i))]
+    letter = advance / height
+    at = [
+        i
+        for i in np.flatnonzero(parted & (gaps > gap))
+        if gaps[i] > UNUSUAL * _usual(gaps, parted, i, letter)
+    ]
     if not at:
         return whole
     centers = reading.steps[letters] + 0.5
@@ -78,10 +83,11 @@ def cells(reading: Reading, steps: float, height: float, gap: float) -> list[Cel
     ]
 
 
-def _unusual(gaps: npt.NDArray[np.float64], parted: npt.NDArray[np.bool_], i: int) -> bool:
+def _usual(gaps: npt.NDArray[np.float64], parted: npt.NDArray[np.bool_], i: np.intp, letter: float) -> float:
+    """Width of a gap beside the i-th one that would surprise nobody."""
     others = parted.copy()
     others[i] = False
-    return not others.any() or bool(gaps[i] > UNUSUAL * np.median(gaps[others]))
+    return max(letter, float(np.median(gaps[others]))) if others.any() else letter
 
 
 def part(polygon: Quad, begin: float, end: float) -> Quad:

@@ -61,10 +61,17 @@ def test_a_cell_reaches_half_a_letter_beyond_its_outer_letters() -> None:
     )
 
 
+def test_a_typewriter_s_space_is_as_wide_as_its_letters() -> None:
+    wide = reading(*((char, 8 * i) for i, char in enumerate("abc abc")))  # a letter every height of the line
+    assert len(cells(wide, 56, HEIGHT, 0.65)) == 1
+    two_spaces = reading(*((char, 8 * i) for i, char in enumerate("abc  abc")))
+    assert [cell.reading.text for cell in cells(two_spaces, 64, HEIGHT, 0.65)] == ["abc", "abc"]
+
+
 def test_single_letters_count_as_half_a_height_wide() -> None:
-    marks = reading(("x", 2), (" ", 6), ("y", 10))
-    assert len(cells(marks, 12, HEIGHT, 0.45)) == 2  # (8 - 4) / 8
-    assert len(cells(marks, 12, HEIGHT, 0.55)) == 1
+    marks = reading(("x", 2), (" ", 6), ("y", 12))
+    assert len(cells(marks, 18, HEIGHT, 0.7)) == 2  # (10 - 4) / 8
+    assert len(cells(marks, 18, HEIGHT, 0.8)) == 1
 
 
 @given(st.text("ab ", max_size=12), st.data())
