@@ -13,16 +13,15 @@ Quad = NDArray[np.float32]
 
 
 def read_image(path: Path) -> Image:
-    """The image as (H, W, 3) BGR, stored orientation kept.
+    """The image as (H, W, 3) BGR, upright as its EXIF says: labels and the job count pixels from there.
 
     Raises:
         ValueError: the file is not an image that can be decoded.
     """
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if data.size else None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise ValueError(f"{path} cannot be decoded as an image")
+        raise ValueError(f"{path} cannot be decoded: remove it from the label file or repair it")
     return np.asarray(image, np.uint8)
 
 
