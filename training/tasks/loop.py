@@ -144,7 +144,8 @@ def train_loader(task: Task, config: Config, done: int) -> DataLoader[Any]:
 def dev_loader(task: Task) -> DataLoader[Any] | None:
     """The dev batches as they are, in order, or None."""
     batches: Any = list(task.dev)
-    return DataLoader(batches, batch_size=None) if batches else None
+    # A generator of its own here too: what is drawn in training must not depend on when it is validated.
+    return DataLoader(batches, batch_size=None, generator=torch.Generator()) if batches else None
 
 
 def _start_from_pretrained(system: System, path: Path) -> None:

@@ -72,6 +72,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(folder: Path, accu
         assert torch.equal(tensor, parts[name]), name
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_stopped_between_validations_goes_on_to_the_bit(folder: Path, accumulate: int) -> None:
+    config = build_config(tree(folder, steps=5, accumulate=accumulate))
+    whole = run(folder, "whole", config)
+    train(config, folder / "parts", max_minutes=1e-6)
+    parts = run(folder, "parts", config, resume=True)
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+
+
 def test_a_tiny_set_is_learnt_by_heart(folder: Path) -> None:
     changes = {
         "data": {**tree(folder)["data"], "augment": [], "jitter": 0.0},
