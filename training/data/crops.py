@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry import TALL
+
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 
@@ -29,6 +31,12 @@ def quad_size(quad: Quad) -> tuple[float, float]:
     """(width, height) of a quad: the longer one of each pair of opposite sides, in pixels."""
     sides = np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1)
     return float(max(sides[0], sides[2])), float(max(sides[1], sides[3]))
+
+
+def turned_if_tall(quad: Quad) -> Quad:
+    """The quad, starting at its second corner where the job would turn its crop: the line runs downwards."""
+    width, height = quad_size(quad)
+    return np.roll(quad, -1, axis=0) if height >= TALL * width else quad
 
 
 def quad_of(polygon: tuple[tuple[float, float], ...]) -> Quad:
