@@ -181,7 +181,7 @@ class Keeper(Callback):
             }
 
     def on_train_batch_start(self, trainer: Trainer, system: Any, batch: Any, batch_idx: int) -> None:
-        # Saved here, after the validation of the step before: a run that goes on does not do it again.
+        # Saved here, after the validation of the step before: a run killed while validating does it again.
         if (
             not batch_idx % system.config.accumulate
             and time.monotonic() - self.saved > 60 * system.config.checkpoint_minutes
