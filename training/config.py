@@ -72,7 +72,7 @@ class Config:
         devices: accelerators or processes to train on.
         threads: intra-op threads of torch; 0 = its own choice.
         workers: processes that make batches; 0 = the training process itself.
-        validate_every: steps between validations on the dev set; 0 = only at the end.
+        validate_every: steps between validations on the dev set, and one at the end; 0 = only that one.
         patience: validations in a row without a better score after which a run ends; 0 = it never ends early.
         checkpoint_minutes: minutes between checkpoints.
         loggers: any of `tensorboard`, `csv`.

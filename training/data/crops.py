@@ -8,21 +8,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geometry import TALL
+
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 
 
 def read_image(path: Path) -> Image:
-    """The image as (H, W, 3) BGR, stored orientation kept.
+    """The image as (H, W, 3) BGR, upright as its EXIF says: labels and the job count pixels from there.
 
     Raises:
         ValueError: the file is not an image that can be decoded.
     """
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if data.size else None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise ValueError(f"{path} cannot be decoded as an image")
+        raise ValueError(f"{path} cannot be decoded: remove it from the label file or repair it")
     return np.asarray(image, np.uint8)
 
 
@@ -30,6 +31,12 @@ def quad_size(quad: Quad) -> tuple[float, float]:
     """(width, height) of a quad: the longer one of each pair of opposite sides, in pixels."""
     sides = np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1)
     return float(max(sides[0], sides[2])), float(max(sides[1], sides[3]))
+
+
+def turned_if_tall(quad: Quad) -> Quad:
+    """The quad, starting at its second corner where the job would turn its crop: the line runs downwards."""
+    width, height = quad_size(quad)
+    return np.roll(quad, -1, axis=0) if height >= TALL * width else quad
 
 
 def quad_of(polygon: tuple[tuple[float, float], ...]) -> Quad:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyclipper
 
 from models.records import Image
+from training.data.crops import read_image
 from training.data.labels import LabelledImage
 
 Quads = npt.NDArray[np.float32]
@@ -79,9 +80,7 @@ def load_page(labelled: LabelledImage) -> LabelledPage:
     Raises:
         ValueError: the image cannot be decoded.
     """
-    image = cv2.imread(str(labelled.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{labelled.path} cannot be decoded: remove it from the label file or repair it")
+    image = read_image(labelled.path)
     polygons = [np.array(region.polygon, np.float32) for region in labelled.regions]
     quads = [p if len(p) == 4 else cv2.boxPoints(cv2.minAreaRect(p)) for p in polygons]
     ignored = np.array([region.ignored for region in labelled.regions], bool)

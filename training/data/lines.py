@@ -276,12 +276,12 @@ def collate(images: Sequence[Image], texts: Sequence[str], charset: Charset) -> 
 
 
 def dev_batches(source: ShardSource, charset: Charset, shape: LineShape, every: int = 1) -> list[LineBatch]:
-    """Every `every`-th line of a shard, as labelled: no jitter, no augmentation."""
+    """Every `every`-th usable line of a shard, as labelled: no jitter, no augmentation."""
     rng = np.random.default_rng(0)
-    buckets = shape.bucket(source.ratios(0) * shape.height)
+    buckets = shape.bucket(source.ratios(0)[::every] * shape.height)
     batches = []
     for bucket, width in enumerate(shape.widths):
-        members = np.flatnonzero(buckets == bucket)[::every]
+        members = np.flatnonzero(buckets == bucket) * every
         for start in range(0, len(members), size := shape.batch_size(bucket)):
             samples = [source.sample(0, int(i)) for i in members[start : start + size]]
             lines = [

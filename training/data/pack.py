@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.crops import crop_line, quad_of, quad_size, read_image
+from training.data.crops import crop_line, quad_of, quad_size, read_image, turned_if_tall
 from training.data.labels import LabelledImage, LabelSet, Problem, Region
 from training.data.shards import write_shard
 
@@ -52,8 +52,9 @@ def _cut(
     image: NDArray[np.uint8], region: Region, max_height: int, margin: float
 ) -> tuple[NDArray[np.uint8], int]:
     if region.polygon:
-        quad = quad_of(region.polygon)
+        quad = turned_if_tall(quad_of(region.polygon))
         return crop_line(image, quad, max_height=max_height, margin=margin)
+    # Whoever cut out a line that is an image of its own has turned it: `evaluate` takes it as it is too.
     height, width = image.shape[:2]
     whole = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     return crop_line(image, whole, max_height=max_height)

@@ -111,6 +111,7 @@ def relabel_shard(
         counts[
             "agrees" if not fields["disagreement"] else "aligned" if "cased" in fields else "left out"
         ] += 1
+        label.pop("cased", None)  # of an earlier call: this one may leave the line out
         labels.append({**label, **fields})
     write_jsonl(path / LABELS, labels)
     return counts

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from models.records import Image, Quad
+from training.data.crops import read_image
 from training.data.labels import LabelledImage, Region, write_labels
 
 
@@ -48,10 +49,7 @@ def write_marked(images: Iterable[LabelledImage], find: Callable[[Image], Sequen
     """
     marked_images, added = [], 0
     for labelled in images:
-        image = cv2.imread(str(labelled.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{labelled.path} cannot be decoded: remove it from the label file or repair it")
-        marked = mark_unlabelled(labelled, find(np.asarray(image, np.uint8)))
+        marked = mark_unlabelled(labelled, find(read_image(labelled.path)))
         added += len(marked.regions) - len(labelled.regions)
         marked_images.append(marked)
     write_labels(marked_images, out)

@@ -22,10 +22,12 @@ def warmup_stable_decay(
 ) -> float:
     """1 after the warm-up, then half a cosine to `floor` over `decay_steps`.
 
-    The decay begins at `decay_start`, by default so that it ends with the run.
+    The decay begins at `decay_start`, by default so that it ends with the run. In a run that is shorter, it
+    has begun before the first step, which is warmed up to all the same.
     """
+    warm = warm_up_factor(step, warm_up)
     start = steps - decay_steps if decay_start is None else decay_start
     if step < start or decay_steps <= 0:
-        return warm_up_factor(step, warm_up)
+        return warm
     progress = min(1.0, (step - start) / decay_steps)
-    return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
+    return warm * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)

@@ -30,6 +30,7 @@ from PIL import Image as PILImage
 
 from models.records import Image, UsageError
 from training.data.charset import read_charset
+from training.data.crops import read_image
 from training.data.labels import read_labels
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
@@ -169,9 +170,13 @@ def _word_crops(labels: Path | None) -> list[WordCrop]:
     """The crops of a label file that can be read; images with polygons on them are pages, not crops."""
     if labels is None:
         return []
-    crops = (image for image in read_labels(labels).images if not image.regions[0].polygon)
-    pixels = ((cv2.imread(str(crop.path)), crop.regions[0].text) for crop in crops)
-    return [WordCrop(np.asarray(image, np.uint8), text) for image, text in pixels if image is not None]
+    crops = []
+    for labelled in read_labels(labels).images:
+        region = labelled.regions[0]
+        if not region.polygon:
+            with contextlib.suppress(OSError, ValueError):
+                crops.append(WordCrop(read_image(labelled.path), region.text))
+    return crops
 
 
 def write_set(plan: Plan, output: Path, count: int, workers: int) -> None:

@@ -96,7 +96,7 @@ def make_trainer(config: Config, folder: Path, callbacks: list[Callback], done: 
         precision=config.precision,  # type: ignore[arg-type]
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.optimizer.clip or None,
-        val_check_interval=config.validate_every * config.accumulate or None,
+        val_check_interval=1,  # Lightning counts from 0 in each process: `Keeper` says when by the step
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -144,7 +144,8 @@ def train_loader(task: Task, config: Config, done: int) -> DataLoader[Any]:
 def dev_loader(task: Task) -> DataLoader[Any] | None:
     """The dev batches as they are, in order, or None."""
     batches: Any = list(task.dev)
-    return DataLoader(batches, batch_size=None) if batches else None
+    # A generator of its own here too: what is drawn in training must not depend on when it is validated.
+    return DataLoader(batches, batch_size=None, generator=torch.Generator()) if batches else None
 
 
 def _start_from_pretrained(system: System, path: Path) -> None:
@@ -170,6 +171,7 @@ class Keeper(Callback):
         system.step = self.step
         if self.start is not None:
             restore(self.start, system, trainer.optimizers[0])
+            system.scores = self.start.state["scores"]
             if "scaler" in self.start.state:
                 trainer.precision_plugin.scaler.load_state_dict(self.start.state["scaler"])  # type: ignore[attr-defined, union-attr]
             self.start = None
@@ -179,6 +181,13 @@ class Keeper(Callback):
             }
 
     def on_train_batch_start(self, trainer: Trainer, system: Any, batch: Any, batch_idx: int) -> None:
+        # Saved here, after the validation of the step before: a run killed while validating does it again.
+        if (
+            not batch_idx % system.config.accumulate
+            and time.monotonic() - self.saved > 60 * system.config.checkpoint_minutes
+        ):
+            self.save(trainer, system, LAST)
+            self.saved = time.monotonic()
         rate = system.learning_rate(system.step)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
@@ -191,13 +200,15 @@ class Keeper(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, system: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        trainer.limit_val_batches = 0.0
         if (batch_idx + 1) % system.config.accumulate:
             return
         if system.ema is not None:
             system.ema.update(system.net, system.step)
         system.step += 1
-        now = time.monotonic()
-        if now > self.deadline:
+        if validates(system.config, system.step):
+            trainer.limit_val_batches = 1.0
+        if time.monotonic() > self.deadline:
             trainer.should_stop = True
             log.info(
                 "time is up after %d of %d steps; ppocr-train train --resume --output %s goes on",
@@ -205,9 +216,6 @@ class Keeper(Callback):
                 system.config.steps,
                 self.folder,
             )
-        elif now - self.saved > 60 * system.config.checkpoint_minutes:
-            self.save(trainer, system, LAST)
-            self.saved = now
 
     def on_validation_start(self, trainer: Trainer, system: Any) -> None:
         if system.ema is not None:
@@ -240,6 +248,11 @@ class Keeper(Callback):
             if scaler is not None:
                 state["scaler"] = scaler.state_dict()
             save_checkpoint(self.folder / name, tensors, state)
+
+
+def validates(config: Config, step: int) -> bool:
+    """Whether the dev set is scored after so many steps of the whole run."""
+    return step >= config.steps or bool(config.validate_every and step % config.validate_every == 0)
 
 
 def describe(system: System, best: float) -> dict[str, Any]:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from models.decoding import decode
 from training.data.crops import crop_line, quad_of, read_image
 
 IMAGE = np.arange(60 * 80, dtype=np.int64).reshape(60, 80, 1).repeat(3, 2).astype(np.uint8)
@@ -38,6 +41,20 @@ def test_a_turned_quad_is_brought_upright() -> None:
 def test_a_polygon_becomes_its_smallest_rectangle_from_the_same_corner() -> None:
     polygon = ((0.0, 0.0), (10.0, 0.0), (20.0, 0.0), (20.0, 6.0), (10.0, 6.0), (0.0, 6.0))
     np.testing.assert_allclose(quad_of(polygon), [[0, 0], [20, 0], [20, 6], [0, 6]], atol=1e-3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_an_image_is_turned_as_the_job_turns_it(kind: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"WEBP": {"lossless": True}}.get(kind, {})
+    path = tmp_path / "photo"
+    pixels = cv2.merge([np.tile(np.arange(40, dtype=np.uint8) * 4, (24, 1))] * 3)
+    pixels[:12, :, 0] //= 2
+    Image.fromarray(pixels).save(path, kind, exif=exif, **options)
+    (page,) = decode(path.read_bytes())
+    np.testing.assert_array_equal(read_image(path), page.image)
 
 
 def test_what_is_no_image_is_refused_by_name(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from training.data.labels import LabelledImage, Problem, Region, read_labels
 from training.data.pack import pack_lines
 from training.data.shards import Shard
 from training.data.split import split_labels
+from training.evaluation.labelled import labelled_lines
 
 QUAD = [[2, 2], [30, 2], [30, 12], [2, 12]]
 
@@ -119,6 +120,26 @@ def test_crops_are_written_with_their_texts(tmp_path: Path) -> None:
     again = read_labels(tmp_path / "crops")
     assert again.images[0].regions == (Region("one"),)
     assert cv2.imread(str(again.images[0].path)).shape == (10, 28, 3)
+
+
+@pytest.mark.parametrize("height", [29, 30])
+def test_lines_are_cut_and_turned_as_the_job_does(tmp_path: Path, height: int) -> None:
+    ramp = (np.arange(60)[:, None] + 2 * np.arange(80)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), ramp)
+    points = [[10, 5], [30, 5], [30, 5 + height], [10, 5 + height]]
+    (tmp_path / "Label.txt").write_text(f"a.png\t{json.dumps([region('1', points)])}\n")
+    labels = read_labels(tmp_path / "Label.txt")
+    pack_lines(labels, tmp_path / "shard", margin=0.0)
+    (line,) = labelled_lines(labels.images)
+    assert line.crop is not None
+    np.testing.assert_allclose(Shard(tmp_path / "shard").image(0), line.crop.astype(float), atol=2)
+
+
+def test_a_tall_image_of_a_line_stays_as_it_is(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", 20, 40)
+    (tmp_path / "rec_gt.txt").write_text("a.png\t1\n")
+    pack_lines(read_labels(tmp_path / "rec_gt.txt"), tmp_path / "shard")
+    assert Shard(tmp_path / "shard").image(0).shape == (40, 20, 3)
 
 
 def test_split_keeps_images_whole_and_grows_stably(tmp_path: Path) -> None:

@@ -127,7 +127,14 @@ def test_dev_batches_hold_every_line_once(tmp_path: Path) -> None:
     source = shard(tmp_path / "s", *[line(w, "abcd"[w % 4]) for w in range(4, 90)])
     batches = dev_batches(source, CHARSET, SHAPE)
     assert sum(len(batch.texts) for batch in batches) == 86
-    assert sum(len(b.texts) for b in dev_batches(source, CHARSET, SHAPE, every=4)) < 30
+
+
+def test_every_nth_dev_line_is_counted_over_the_shard_whatever_its_width(tmp_path: Path) -> None:
+    source = shard(tmp_path / "s", *[line((10, 30, 60)[i % 3], "abcd"[i % 4]) for i in range(24)])
+    batches = dev_batches(source, CHARSET, SHAPE, every=4)
+    assert sorted((b.images.shape[3], text) for b in batches for text in b.texts) == [
+        (width, "a") for width in (16, 16, 32, 32, 64, 64)
+    ]
 
 
 def test_colour_and_gray_crops_enter_either_network() -> None:

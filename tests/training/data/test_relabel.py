@@ -62,3 +62,12 @@ def test_a_shard_is_read_without_its_margins_and_keeps_its_labels(tmp_path: Path
     labels = Shard(tmp_path / "s").labels
     assert labels[0]["text"] == "ABC" and labels[0]["cased"] == "Abc" and labels[0]["border"] == 2
     assert "cased" not in labels[1]
+
+
+def test_a_second_teacher_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s", [(np.zeros((14, 24, 3), np.uint8), {"text": "ABC", "border": 2})])
+    relabel_shard(tmp_path / "s", lambda crop: Reading("Abc", 0.9))
+    relabel_shard(tmp_path / "s", lambda crop: Reading("xyz", 0.5))
+    (label,) = Shard(tmp_path / "s").labels
+    fields = {"teacher": "xyz", "teacher_confidence": 0.5, "disagreement": 1.0}
+    assert label == {"text": "ABC", "border": 2, **fields}

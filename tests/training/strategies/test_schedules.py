@@ -34,6 +34,13 @@ def test_stable_decay_ends_with_the_run(step: int, factor: float) -> None:
     assert warmup_stable_decay(step, 100, warm_up=2, decay_steps=20) == pytest.approx(factor)
 
 
+@pytest.mark.parametrize(
+    ("step", "factor"), [(0, 0.05), (4, 0.25 * (1 + math.cos(math.pi * 0.54))), (50, 0.0)]
+)
+def test_a_run_shorter_than_its_decay_is_warmed_up(step: int, factor: float) -> None:
+    assert warmup_stable_decay(step, 50, warm_up=10, decay_steps=100) == pytest.approx(factor)
+
+
 def test_a_decay_can_be_begun_at_any_step() -> None:
     factors = [
         warmup_stable_decay(step, 1000, decay_start=50, decay_steps=10, floor=0.1)

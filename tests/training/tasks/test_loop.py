@@ -12,7 +12,8 @@ from training.__main__ import main
 from training.checkpoint import CheckpointError, load_checkpoint, load_network, save_checkpoint
 from training.config import Config, build_config, to_tree
 from training.data.shards import write_shard
-from training.tasks.loop import BEST, CONFIG, LAST, resumed_config, train
+from training.tasks.loop import BEST, CONFIG, LAST, Keeper, resumed_config, train
+from training.tasks.system import System
 
 WORDS = ["Total", "12.50", "cafe", "RM 7", "a-b", "Xyz"]
 CHARSET = "=" + "".join(sorted({*"".join(WORDS)}))
@@ -70,6 +71,63 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(folder: Path, accu
     assert not torch.equal(whole["net.classifier.weight"], whole["ema.classifier.weight"])
     for name, tensor in whole.items():
         assert torch.equal(tensor, parts[name]), name
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_stopped_between_validations_goes_on_to_the_bit(folder: Path, accumulate: int) -> None:
+    config = build_config(tree(folder, steps=5, accumulate=accumulate))
+    whole = run(folder, "whole", config)
+    train(config, folder / "parts", max_minutes=1e-6)
+    parts = run(folder, "parts", config, resume=True)
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name]), name
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_validations_are_at_the_same_steps_wherever_a_run_is_stopped(
+    folder: Path, caplog: pytest.LogCaptureFixture, accumulate: int
+) -> None:
+    config = build_config(tree(folder, steps=5, accumulate=accumulate))
+    run(folder, "whole", config)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        train(config, folder / "parts", max_minutes=1e-6)
+        run(folder, "parts", config, resume=True)
+    steps = [r.getMessage().split(":")[0] for r in caplog.records if r.getMessage().startswith("step ")]
+    assert steps == ["step 2", "step 4", "step 5"]
+    whole, parts = (load_checkpoint(folder / name / LAST).state for name in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_a_stop_by_the_clock_keeps_the_last_scores(folder: Path) -> None:
+    config = build_config(tree(folder, steps=4))
+    train(build_config(tree(folder, steps=2)), folder / "run")
+    scores = load_checkpoint(folder / "run" / LAST).state["scores"]
+    assert train(config, folder / "run", resume=True, max_minutes=1e-6) == scores != {}
+
+
+@pytest.mark.parametrize("validate_every", [0, 100])
+def test_a_run_shorter_than_its_validations_are_apart_is_scored_at_its_end(
+    folder: Path, validate_every: int
+) -> None:
+    scores = train(build_config(tree(folder, steps=3, validate_every=validate_every)), folder / "run")
+    assert load_checkpoint(folder / "run" / BEST).state["step"] == 3
+    assert load_checkpoint(folder / "run" / LAST).state["scores"] == scores != {}
+
+
+def test_a_checkpoint_by_the_clock_knows_the_validation_of_its_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = []
+
+    def save(_keeper: Keeper, _trainer: object, system: System, name: str) -> None:
+        saved.append((name, system.step, bool(system.scores)))
+
+    monkeypatch.setattr(Keeper, "save", save)
+    train(build_config(tree(folder, steps=3, checkpoint_minutes=0.0)), folder / "run")
+    assert [each for each in saved if each[0] == LAST] == [
+        (LAST, 0, False), (LAST, 1, False), (LAST, 2, True), (LAST, 3, True)
+    ]  # fmt: skip
 
 
 def test_a_tiny_set_is_learnt_by_heart(folder: Path) -> None:
