@@ -253,13 +253,13 @@ def _page_label(pages: PageSource, index: int) -> tuple[Image, str]:
     return page.image, json.dumps(lines, ensure_ascii=False)
 
 
-def preview(plan: Plan, path: Path, seed_from: int = 0) -> None:
+def preview(plan: Plan, path: Path) -> None:
     """Writes a contact sheet: 60 lines in three columns, or 8 pages with their quads."""
     make = sampler(plan)
     if plan.what == "pages":
-        sheet = pages_sheet([make(seed_from + index) for index in range(8)])
+        sheet = pages_sheet([make(index) for index in range(8)])
     else:
-        sheet = lines_sheet([make(seed_from + index)[0] for index in range(60)])
+        sheet = lines_sheet([make(index)[0] for index in range(60)])
     data = io.BytesIO()
     # Noise makes large files; 64 colours are enough to see what is there.
     PILImage.fromarray(sheet[..., ::-1]).quantize(64, dither=PILImage.Dither.NONE).save(
