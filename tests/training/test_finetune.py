@@ -120,6 +120,13 @@ def test_models_are_tuned_into_a_bundle(
     ("asked", "said"),
     [
         pytest.param({"overrides": ("stepss=3",)}, "unknown key stepss", id="a setting"),
+        pytest.param(
+            {"overrides": ("schedule.options.warmup=5",)},
+            "cosine_decay has no option 'warmup'",
+            id="a schedule",
+        ),
+        pytest.param({"overrides": ("network.options.mixer=3",)}, "line_net: .*mixer", id="a network"),
+        pytest.param({"overrides": ("data.augment=[bad]",)}, "no 'bad'; there are bda", id="an augmentation"),
         pytest.param({"freeze": ("nowhere",)}, "--freeze nowhere: no such layer", id="a layer"),
     ],
 )

@@ -25,6 +25,7 @@ from training.finetuning.sets import Sets, new_characters, prepare, usable_image
 from training.finetuning.wish import Wish, claim_work
 from training.recover import Start, grow_head, save_start, start_from_bundle, start_from_checkpoint
 from training.tasks.loop import BEST, LAST, resumed_config, train
+from training.tasks.system import check_choices
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def finetune(wish: Wish) -> Bundle | None:
         starts["recognition"] = grow_head(before, tuple(added))
     planned = Sets(wish.work.resolve(), images, images, bool(wish.regularization), images)
     for model, start in starts.items():  # a misspelt setting or layer is told before pages are made
-        configure(wish, bundle, model, start, planned)
+        check_choices(configure(wish, bundle, model, start, planned))
     claim_work(wish, bundle, images)
     sets = prepare(wish, images, bundle.manifest.recognition.charset, (*charset, *added))
     tuned = {}
