@@ -29,6 +29,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from models.records import Image, UsageError
+from training.commands import positive
 from training.data.charset import read_charset
 from training.data.labels import read_labels
 from training.synthesis.directions import DirectionSource
@@ -105,22 +106,15 @@ def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> No
     parser.add_argument(
         "--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead"
     )
-    parser.add_argument("--count", type=_positive, default=count, help="samples (default: %(default)s)")
+    parser.add_argument("--count", type=positive, default=count, help="samples (default: %(default)s)")
     parser.add_argument(
         "--charset", default="latin", help="a file of one character a line, or a name (default: latin)"
     )
     parser.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)"
+        "--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: all cores)"
     )
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="another seed, another set (default: 0)")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
