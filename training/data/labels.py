@@ -6,10 +6,14 @@ Nothing wrong is dropped silently: what cannot be used comes back as a `Problem`
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 IGNORED_TEXTS = frozenset({"###", "*"})  # "don't care" of ICDAR and of PPOCRLabel
 
@@ -74,8 +78,25 @@ def read_labels(path: Path) -> LabelSet:
     return _label_set(entries)
 
 
+def images_of(path: Path) -> tuple[LabelledImage, ...]:
+    """The usable images of a label file or folder; one warning counts what cannot be used.
+
+    Raises:
+        FileNotFoundError: see `read_labels`.
+    """
+    labels = read_labels(path)
+    if labels.problems:
+        first = labels.problems[0]
+        kinds = Counter(problem.kind for problem in labels.problems).most_common()
+        log.warning(
+            "%s: left out are %s, such as %s %s; ppocr-train data check %s lists them",
+            path, ", ".join(f"{count} x {kind}" for kind, count in kinds), first.where, first.detail, path,
+        )  # fmt: skip
+    return labels.images
+
+
 def write_labels(images: Iterable[LabelledImage], path: Path) -> None:
-    """Writes a label file: PPOCRLabel's format for images with polygons, `rec_gt.txt`'s for lines.
+    """Writes a label file: PPOCRLabel's format for pages, also those without text, `rec_gt.txt`'s for lines.
 
     Images below the file's folder are named relative to it, others by their whole path.
     """
@@ -87,7 +108,7 @@ def write_labels(images: Iterable[LabelledImage], path: Path) -> None:
 def _row(image: LabelledImage, folder: Path) -> str:
     own, base = image.path.resolve(), folder.resolve()
     name = own.relative_to(base).as_posix() if own.is_relative_to(base) else own.as_posix()
-    if not any(region.polygon for region in image.regions):
+    if image.regions and not any(region.polygon for region in image.regions):
         return "\n".join(f"{name}\t{region.text}" for region in image.regions)
     records = [{"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in image.regions]
     return f"{name}\t{json.dumps(records, ensure_ascii=False)}"
@@ -138,7 +159,9 @@ def _parse_line(path: Path, number: int, line: str) -> tuple[LabelledImage | Non
     return _regions(image, records, where)
 
 
-def _regions(image: Path, records: list[dict[str, Any]], where: str) -> tuple[LabelledImage, list[Problem]]:
+def _regions(
+    image: Path, records: list[dict[str, Any]], where: str
+) -> tuple[LabelledImage | None, list[Problem]]:
     regions, problems = [], []
     for index, record in enumerate(records):
         try:
@@ -148,7 +171,11 @@ def _regions(image: Path, records: list[dict[str, Any]], where: str) -> tuple[La
             problems.append(Problem("broken region", f"{where} region {index}", repr(error)))
             continue
         regions.append(Region(text, polygon, bool(record.get("difficult")) or text in IGNORED_TEXTS))
-    return LabelledImage(image, tuple(regions)), problems
+    return _page(image, regions, problems), problems
+
+
+def _page(image: Path, regions: list[Region], problems: list[Problem]) -> LabelledImage | None:
+    return LabelledImage(image, tuple(regions)) if regions or not problems else None  # it is not blank
 
 
 def _parse_icdar(path: Path) -> tuple[LabelledImage | None, list[Problem]]:
@@ -168,4 +195,4 @@ def _parse_icdar(path: Path) -> tuple[LabelledImage | None, list[Problem]]:
             continue
         polygon = tuple(zip(numbers[0::2], numbers[1::2], strict=True))
         regions.append(Region(text, polygon, text in IGNORED_TEXTS))
-    return LabelledImage(image, tuple(regions)), problems
+    return _page(image, regions, problems), problems

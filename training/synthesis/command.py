@@ -31,7 +31,7 @@ from PIL import Image as PILImage
 from models.records import Image, UsageError
 from training.commands import positive
 from training.data.charset import read_charset
-from training.data.labels import read_labels
+from training.data.labels import images_of, read_labels
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
 from training.synthesis.lines import LineSource
@@ -141,6 +141,8 @@ def plan_of(args: argparse.Namespace) -> Plan:
     elif args.what == "pages":
         if args.words is not None and not args.words.is_file():
             raise UsageError(f"--words {args.words}: there is no such label file.")
+        if args.words is not None:
+            images_of(args.words)  # says at once, and once, what cannot be used
         plan = Plan("pages", charset, args.seed, mix=_mix(args.kinds), words=args.words)
     else:
         plan = Plan(args.what, charset, args.seed, color=args.color)
@@ -163,7 +165,8 @@ def _word_crops(labels: Path | None) -> list[WordCrop]:
     """The crops of a label file that can be read; images with polygons on them are pages, not crops."""
     if labels is None:
         return []
-    crops = (image for image in read_labels(labels).images if not image.regions[0].polygon)
+    images = read_labels(labels).images
+    crops = (image for image in images if image.regions and not image.regions[0].polygon)
     pixels = ((cv2.imread(str(crop.path)), crop.regions[0].text) for crop in crops)
     return [WordCrop(np.asarray(image, np.uint8), text) for image, text in pixels if image is not None]
 
