@@ -64,8 +64,12 @@ class LabelSet:
     problems: tuple[Problem, ...]
 
 
-def read_labels(path: Path) -> LabelSet:
+def read_labels(path: Path, images: bool = True) -> LabelSet:
     """Reads a label file, or a folder of ICDAR's `gt_*.txt`, whatever its format; images lie beside it.
+
+    Args:
+        path: of the file or folder.
+        images: whether a label in the file needs its image there.
 
     Raises:
         FileNotFoundError: no such file or folder, or a folder without any label file.
@@ -74,17 +78,21 @@ def read_labels(path: Path) -> LabelSet:
         return _read_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"label file {path} does not exist")
-    entries = [_parse_line(path, number, line) for number, line in _lines(path)]
+    entries = [_parse_line(path, number, line, images) for number, line in _lines(path)]
     return _label_set(entries)
 
 
-def images_of(path: Path) -> tuple[LabelledImage, ...]:
+def images_of(path: Path, images: bool = True) -> tuple[LabelledImage, ...]:
     """The usable images of a label file or folder; one warning counts what cannot be used.
+
+    Args:
+        path: see `read_labels`.
+        images: likewise.
 
     Raises:
         FileNotFoundError: see `read_labels`.
     """
-    labels = read_labels(path)
+    labels = read_labels(path, images)
     if labels.problems:
         first = labels.problems[0]
         kinds = Counter(problem.kind for problem in labels.problems).most_common()
@@ -136,13 +144,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r")
 
 
-def _parse_line(path: Path, number: int, line: str) -> tuple[LabelledImage | None, list[Problem]]:
+def _parse_line(
+    path: Path, number: int, line: str, there: bool
+) -> tuple[LabelledImage | None, list[Problem]]:
     where = f"{path.name}:{number}"
     name, tab, rest = line.partition("\t")
     if not tab:
         return None, [Problem("no tab", where, line[:60])]
     image = path.parent / name
-    if not image.is_file():
+    if there and not image.is_file():
         return None, [Problem("missing file", where, name)]
     if not rest.startswith("["):
         return LabelledImage(image, (Region(rest),)), []
