@@ -7,6 +7,7 @@ import functools
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from benchmarks.rounds import Result, Setting, copies, run_bare, run_ours, run_p
 from models.bundle import load_bundle
 from models.bundle_command import megabytes
 from models.decoding import decode
-from models.records import InputError
-from training.evaluation.scoring import Score, Texts, has_case, read_expected, read_labels, score
+from models.records import InputError, UsageError
+from training.data.labels import images_of
+from training.evaluation.readings import truth_of
+from training.evaluation.scoring import Score, Texts, has_case, read_expected, score
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 FEWEST = 24
@@ -37,11 +40,11 @@ def main() -> None:
     originals = find_images(args.images)[: args.limit]
     if not originals:
         sys.exit(f"benchmarks: no JPEG or PNG file that can be read in {args.images}")
+    labels = _labels(args.labels, args.images, [path.name for path in originals])
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         setting = Setting(_copies(originals, Path(scratch)), Path(scratch), args.cores)
         limit = functools.partial(run_bare, args.bundles[0], job)
         results, bare = _measure(engines, limit, setting, args.rounds)
-    labels = _labels(args.labels, args.images, [path.name for path in originals])
     ours = next(iter(results.values()))
     rows = [
         summarize(title, results[title], ours, size, _score(labels, results[title][0]))
@@ -121,7 +124,14 @@ def _is_whole(path: Path) -> bool:
 
 
 def _copies(originals: list[Path], scratch: Path) -> list[Path]:
-    """Copies in one folder, as often as it takes to have `FEWEST`; the first copy of each keeps its name."""
+    """Copies in one folder, as often as it takes to have `FEWEST`; the first copy of each keeps its name.
+
+    Raises:
+        UsageError: two images have the same file name, by which readings and labels are compared.
+    """
+    for name, count in Counter(path.name for path in originals).items():
+        if count > 1:
+            raise UsageError(f"{count} images are called {name}: rename them, or name one folder by --images")
     folder = scratch / "images"
     folder.mkdir()
     firsts = [Path(shutil.copyfile(path, folder / path.name)) for path in originals]
@@ -129,15 +139,21 @@ def _copies(originals: list[Path], scratch: Path) -> list[Path]:
 
 
 def _labels(given: Path | None, images: Path, names: list[str]) -> Texts:
-    """The labels of the images, where there are any."""
+    """The labels of the images, where there are any; a label file names them by any folder.
+
+    Raises:
+        UsageError: two of them have the same file name.
+    """
     candidates = (
         [given] if given else [images / "Label.txt", images.parent / "Label.txt", images / "expected.json"]
     )
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         return {}
-    labels = read_expected(found) if found.suffix == ".json" else read_labels(found)
-    return {name: labels[name] for name in names if name in labels}
+    if found.suffix == ".json":
+        labels = read_expected(found)
+        return {name: labels[name] for name in names if name in labels}
+    return truth_of(image for image in images_of(found, images=False) if image.path.name in names)
 
 
 def _score(labels: Texts, result: Result) -> Score | None:
@@ -149,4 +165,7 @@ def _progress(number: int, rounds: int, title: str, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UsageError as error:
+        sys.exit(f"benchmarks: {error}")

@@ -21,15 +21,23 @@ def claim(folder: Path, settings: Mapping[str, Any], option: str) -> None:
         option: the command's that names the folder.
 
     Raises:
-        UsageError: the folder was begun with other settings.
+        UsageError: the folder was begun with other settings, or its note cannot be read.
     """
     path = folder / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
+        try:
+            before = dict(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"{path} does not say what the folder was begun for ({error}): remove that file where "
+                f"it was for this very command, else give another {option}"
+            ) from error
         if other := [key for key in settings if before.get(key) != settings[key]]:
             raise UsageError(
                 f"{folder} was begun with other {', '.join(other)}: remove it, or give another {option}"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    aside.replace(path)

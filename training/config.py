@@ -106,7 +106,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads a YAML file (or the name of one in `training/configs`) and applies `key.sub=value` overrides.
 
     Raises:
-        ConfigError: unknown file, key or task, or a value of the wrong type.
+        ConfigError: unknown file, key or task, no YAML, or a value of the wrong type.
     """
     tree = read_yaml(path)
     for override in overrides:
@@ -121,7 +121,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(
             f"no configuration {path}; there are {sorted(p.stem for p in CONFIGS.glob('*.yaml'))}"
         )
-    tree = yaml.safe_load(found.read_text("utf-8")) or {}
+    tree = _parse_yaml(found.read_bytes(), str(found)) or {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{found} must hold a mapping")
     base = tree.pop("extends", None)
@@ -151,7 +151,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     """Sets one `key.sub=value` in the tree; list items are numbered, values are YAML.
 
     Raises:
-        ConfigError: no `=`, or the path leads through something that is no mapping or list.
+        ConfigError: no `=`, no YAML, or the path leads through something that is no mapping or list.
     """
     path, equals, text = override.partition("=")
     if not equals:
@@ -168,9 +168,18 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _yaml_value(text: str) -> Any:
     try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)  # YAML reads 1e-3 as a string
+        if "e" in text.lower():  # YAML reads 1e-3 as a string
+            return float(text)
     except ValueError:
+        pass
+    return _parse_yaml(text, f"the value {text!r}")
+
+
+def _parse_yaml(text: str | bytes, name: str) -> Any:
+    try:
         return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
@@ -218,6 +227,8 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return tuple(
             _convert(get_args(kind)[0], item, f"{path}.{number}") for number, item in enumerate(value)
         )
+    if get_origin(kind) is dict and not isinstance(value, Mapping):
+        raise ConfigError(f"{path} must be a mapping, got {value!r}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind in (int, float, str, bool) and (

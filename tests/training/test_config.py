@@ -66,6 +66,8 @@ def test_every_value_can_be_overridden(override: str, read: object) -> None:
         ("task=poetry", "must be one of recognition"),
         ("optimizer=fast", "must be a mapping"),
         ("data.shape.widths=32", "must be a list"),
+        ("data.augment=[bda", r"the value '\[bda' is not YAML: .*expected ',' or '\]'"),
+        ("network.options=3", "network.options must be a mapping"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(override: str, message: str) -> None:
@@ -76,3 +78,10 @@ def test_a_wrong_override_says_what_is_wrong(override: str, message: str) -> Non
 def test_an_unknown_file_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="recognition_latin"):
         load_config("nowhere")
+
+
+@pytest.mark.parametrize("content", [b"steps: [1\n", b"task: \xff\xfe\n"], ids=["syntax", "encoding"])
+def test_a_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"mine\.yaml is not YAML: "):
+        load_config(tmp_path / "mine.yaml")

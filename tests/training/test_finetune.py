@@ -120,6 +120,13 @@ def test_models_are_tuned_into_a_bundle(
     ("asked", "said"),
     [
         pytest.param({"overrides": ("stepss=3",)}, "unknown key stepss", id="a setting"),
+        pytest.param(
+            {"overrides": ("schedule.options.warmup=5",)},
+            "cosine_decay has no option 'warmup'",
+            id="a schedule",
+        ),
+        pytest.param({"overrides": ("network.options.mixer=3",)}, "line_net: .*mixer", id="a network"),
+        pytest.param({"overrides": ("data.augment=[bad]",)}, "no 'bad'; there are bda", id="an augmentation"),
         pytest.param({"freeze": ("nowhere",)}, "--freeze nowhere: no such layer", id="a layer"),
     ],
 )
@@ -148,6 +155,22 @@ def test_the_same_command_goes_on_and_another_is_refused(
     assert not own.output.exists()
     assert (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns == first
     assert not (own.work / "made").exists() and (own.work / "report" / "report.md").is_file()
+
+
+def test_a_model_is_left_out_and_the_others_are_not_trained_again(
+    bundle: Bundle, pages: Path, few_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("steps=1", "validate_every=1", "threads=1", "loggers=[]", "accelerator=cpu")
+    first = bundle.folder.parent / "direction.safetensors"
+    own = wish(bundle, pages, models=("direction", "recognition"), overrides=settings, regularization=0.0)
+    monkeypatch.setattr("training.finetuning.run.conclude", lambda *given: sorted(given[3]))
+    assert finetune(replace(own, starts=(first,))) == ["direction", "recognition"]
+    trained = (own.work / "recognition" / "last.safetensors").stat().st_mtime_ns
+    alone = replace(own, models=("recognition",))
+    assert finetune(alone) == ["recognition"]
+    assert (own.work / "recognition" / "last.safetensors").stat().st_mtime_ns == trained
+    with pytest.raises(UsageError, match="direction was begun with other start"):
+        finetune(own)
 
 
 def _stand_still(_self: object, trainer: object, *_: object) -> None:
@@ -266,10 +289,10 @@ def test_the_way_back_ends_where_made_text_is_kept() -> None:
 
 def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
     own = wish(bundle, pages)
-    claim_work(own, bundle, read_labels(pages).images)
-    claim_work(own, bundle, read_labels(pages).images)
+    claim_work(own, bundle, read_labels(pages).images, {})
+    claim_work(own, bundle, read_labels(pages).images, {})
     with pytest.raises(UsageError, match="other labels: remove it, or give another --work"):
-        claim_work(own, bundle, read_labels(pages).images[1:])
+        claim_work(own, bundle, read_labels(pages).images[1:], {})
 
 
 def test_only_a_better_model_is_kept(bundle: Bundle, pages: Path, tmp_path: Path) -> None:

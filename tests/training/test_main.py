@@ -64,6 +64,29 @@ def test_data_goes_from_labels_to_a_shard_and_a_sheet(
     assert "exists already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "Label.txt", "--bundle", "latin", "--every", "0"],
+        ["prune", "best.safetensors", "--output", "pruned", "--multiple", "0"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_counts_from_1_are_told(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    assert end.value.code == 2
+    assert f"{command[-2]}: must be 1 or more" in capsys.readouterr().err
+
+
+def test_lines_are_not_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 40, 3), 255, np.uint8))
+    (tmp_path / "rec_gt.txt").write_text("a.png\tone\n")
+    out = tmp_path / "Marked.txt"
+    assert main(["data", "mark", str(tmp_path / "rec_gt.txt"), str(out), "--teacher", "latin"]) == 2
+    assert "rec_gt.txt holds lines, not pages" in capsys.readouterr().err and not out.exists()
+
+
 def test_an_evaluation_that_fails_leaves_no_empty_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

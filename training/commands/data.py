@@ -150,6 +150,9 @@ def _mark(args: argparse.Namespace) -> int:
     from training.data.labels import read_labels
     from training.data.unlabelled import write_marked
 
+    labels = read_labels(args.labels)
+    if any(not region.polygon for image in labels.images for region in image.regions):
+        raise UsageError(f"{args.labels} holds lines, not pages: a detector finds nothing more on them")
     bundle = load_bundle(str(args.teacher))
     spec = bundle.manifest.detection
     detector = Detector(spec, Session(bundle.model_path(spec)))
@@ -158,7 +161,6 @@ def _mark(args: argparse.Namespace) -> int:
         page = Page(width=image.shape[1], height=image.shape[0], image=image)
         return [line.polygon for line in detector([page])[0].lines]
 
-    labels = read_labels(args.labels)
     added = write_marked(tqdm(labels.images), find, args.out)
     print(f"{added} regions marked in {args.out}")
     _tell(labels.problems)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.records import UsageError
+from training.commands import positive
 
 if TYPE_CHECKING:
     from training.data.labels import LabelledImage
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lines", action="store_true", help="read labelled lines cut out of the pages, detection left aside"
     )
     parser.add_argument("--fold", action="store_true", help="compare without case")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th image")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="take every n-th image")
     parser.add_argument("--workers", type=int, default=1, help="processes that read (default: %(default)s)")
     parser.add_argument(
         "--direction",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.commands import positive
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -34,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--multiple", type=int, default=4, help="of which channels left are a multiple (default: %(default)s)"
+        "--multiple",
+        type=positive,
+        default=4,
+        help="of which channels left are a multiple (default: %(default)s)",
     )
     parser.add_argument(
         "--steps", type=int, default=1000, help="of fine-tuning, 0: none (default: %(default)s)"

@@ -6,10 +6,14 @@ Nothing wrong is dropped silently: what cannot be used comes back as a `Problem`
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 IGNORED_TEXTS = frozenset({"###", "*"})  # "don't care" of ICDAR and of PPOCRLabel
 
@@ -60,8 +64,12 @@ class LabelSet:
     problems: tuple[Problem, ...]
 
 
-def read_labels(path: Path) -> LabelSet:
+def read_labels(path: Path, images: bool = True) -> LabelSet:
     """Reads a label file, or a folder of ICDAR's `gt_*.txt`, whatever its format; images lie beside it.
+
+    Args:
+        path: of the file or folder.
+        images: whether a label in the file needs its image there.
 
     Raises:
         FileNotFoundError: no such file or folder, or a folder without any label file.
@@ -70,12 +78,33 @@ def read_labels(path: Path) -> LabelSet:
         return _read_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"label file {path} does not exist")
-    entries = [_parse_line(path, number, line) for number, line in _lines(path)]
+    entries = [_parse_line(path, number, line, images) for number, line in _lines(path)]
     return _label_set(entries)
 
 
+def images_of(path: Path, images: bool = True) -> tuple[LabelledImage, ...]:
+    """The usable images of a label file or folder; one warning counts what cannot be used.
+
+    Args:
+        path: see `read_labels`.
+        images: likewise.
+
+    Raises:
+        FileNotFoundError: see `read_labels`.
+    """
+    labels = read_labels(path, images)
+    if labels.problems:
+        first = labels.problems[0]
+        kinds = Counter(problem.kind for problem in labels.problems).most_common()
+        log.warning(
+            "%s: left out are %s, such as %s %s; ppocr-train data check %s lists them",
+            path, ", ".join(f"{count} x {kind}" for kind, count in kinds), first.where, first.detail, path,
+        )  # fmt: skip
+    return labels.images
+
+
 def write_labels(images: Iterable[LabelledImage], path: Path) -> None:
-    """Writes a label file: PPOCRLabel's format for images with polygons, `rec_gt.txt`'s for lines.
+    """Writes a label file: PPOCRLabel's format for pages, also those without text, `rec_gt.txt`'s for lines.
 
     Images below the file's folder are named relative to it, others by their whole path.
     """
@@ -87,7 +116,7 @@ def write_labels(images: Iterable[LabelledImage], path: Path) -> None:
 def _row(image: LabelledImage, folder: Path) -> str:
     own, base = image.path.resolve(), folder.resolve()
     name = own.relative_to(base).as_posix() if own.is_relative_to(base) else own.as_posix()
-    if not any(region.polygon for region in image.regions):
+    if image.regions and not any(region.polygon for region in image.regions):
         return "\n".join(f"{name}\t{region.text}" for region in image.regions)
     records = [{"transcription": r.text, "points": r.polygon, "difficult": r.ignored} for r in image.regions]
     return f"{name}\t{json.dumps(records, ensure_ascii=False)}"
@@ -115,13 +144,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r")
 
 
-def _parse_line(path: Path, number: int, line: str) -> tuple[LabelledImage | None, list[Problem]]:
+def _parse_line(
+    path: Path, number: int, line: str, there: bool
+) -> tuple[LabelledImage | None, list[Problem]]:
     where = f"{path.name}:{number}"
     name, tab, rest = line.partition("\t")
     if not tab:
         return None, [Problem("no tab", where, line[:60])]
     image = path.parent / name
-    if not image.is_file():
+    if there and not image.is_file():
         return None, [Problem("missing file", where, name)]
     if not rest.startswith("["):
         return LabelledImage(image, (Region(rest),)), []
@@ -138,7 +169,9 @@ def _parse_line(path: Path, number: int, line: str) -> tuple[LabelledImage | Non
     return _regions(image, records, where)
 
 
-def _regions(image: Path, records: list[dict[str, Any]], where: str) -> tuple[LabelledImage, list[Problem]]:
+def _regions(
+    image: Path, records: list[dict[str, Any]], where: str
+) -> tuple[LabelledImage | None, list[Problem]]:
     regions, problems = [], []
     for index, record in enumerate(records):
         try:
@@ -148,7 +181,11 @@ def _regions(image: Path, records: list[dict[str, Any]], where: str) -> tuple[La
             problems.append(Problem("broken region", f"{where} region {index}", repr(error)))
             continue
         regions.append(Region(text, polygon, bool(record.get("difficult")) or text in IGNORED_TEXTS))
-    return LabelledImage(image, tuple(regions)), problems
+    return _page(image, regions, problems), problems
+
+
+def _page(image: Path, regions: list[Region], problems: list[Problem]) -> LabelledImage | None:
+    return LabelledImage(image, tuple(regions)) if regions or not problems else None  # it is not blank
 
 
 def _parse_icdar(path: Path) -> tuple[LabelledImage | None, list[Problem]]:
@@ -168,4 +205,4 @@ def _parse_icdar(path: Path) -> tuple[LabelledImage | None, list[Problem]]:
             continue
         polygon = tuple(zip(numbers[0::2], numbers[1::2], strict=True))
         regions.append(Region(text, polygon, text in IGNORED_TEXTS))
-    return LabelledImage(image, tuple(regions)), problems
+    return _page(image, regions, problems), problems

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from models.records import Image
+from models.records import Image, UsageError
 from training.data.crops import to_color
 from training.data.detection import (
     LabelledPage,
@@ -26,7 +26,7 @@ from training.data.detection import (
     normalize,
     random_crop,
 )
-from training.data.labels import LabelledImage, read_labels
+from training.data.labels import LabelledImage, images_of
 from training.losses.db import DBTargets
 
 Augment = Callable[[Image, np.random.Generator], Image]
@@ -113,15 +113,16 @@ def collate(samples: Sequence[tuple[np.ndarray[Any, Any], Targets]]) -> PageBatc
 
 
 def labelled_pages(path: Path) -> tuple[LabelledImage, ...]:
-    """The images of a label file that have a polygon on them.
+    """The pages of a label file, those without text among them: lines found there are false alarms.
 
     Raises:
-        ValueError: it holds none.
+        UsageError: no image has a polygon on it.
     """
-    images = tuple(image for image in read_labels(path).images if any(r.polygon for r in image.regions))
-    if not images:
-        raise ValueError(f"{path} holds no image with polygons: detection needs PPOCRLabel or ICDAR labels")
-    return images
+    images = images_of(path)
+    pages = tuple(image for image in images if not image.regions or any(r.polygon for r in image.regions))
+    if not any(page.regions for page in pages):
+        raise UsageError(f"{path} holds no image with polygons: detection needs PPOCRLabel or ICDAR labels")
+    return pages
 
 
 def draw_labelled(path: Path) -> PageDraw:

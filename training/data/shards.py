@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.records import UsageError
+
 PIXELS, INDEX, LABELS = "pixels.bin", "index.npy", "labels.jsonl"
 
 
@@ -23,7 +25,7 @@ class Shard:
 
     Raises:
         FileNotFoundError: a file of the shard is missing.
-        ValueError: its files do not belong together.
+        UsageError: its files are damaged or do not belong together.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,12 +35,15 @@ class Shard:
                 f"{path} is no shard: {', '.join(missing)} missing; make it with `data pack`"
             )
         self.path = path
-        self.index: NDArray[np.int64] = np.load(path / INDEX, allow_pickle=False)
-        self.labels = read_jsonl(path / LABELS)
+        try:
+            self.index: NDArray[np.int64] = np.load(path / INDEX, allow_pickle=False)
+            self.labels = read_jsonl(path / LABELS)
+        except (ValueError, EOFError) as error:
+            raise UsageError(f"{path} is damaged ({error}); pack the set again") from error
         ends = self.index[:, 0] + self.index[:, 1:].prod(axis=1)
         size = (path / PIXELS).stat().st_size
         if len(self.labels) != len(self.index) or (len(ends) and int(ends.max()) > size):
-            raise ValueError(f"{path}: pixels, index and labels do not belong together; pack the set again")
+            raise UsageError(f"{path}: pixels, index and labels do not belong together; pack the set again")
         self._pixels = np.memmap(path / PIXELS, np.uint8, "r") if size else np.empty(0, np.uint8)
 
     def __len__(self) -> int:

@@ -20,10 +20,8 @@ from training.data.labels import LabelledImage, Region, write_labels
 
 def mark_unlabelled(labelled: LabelledImage, found: Sequence[Quad], most: float = 0.2) -> LabelledImage:
     """Adds what was found as ignored regions, but for what the labels cover by more than `most`."""
-    size = (
-        np.ceil(np.max([region.polygon for region in labelled.regions] + [*found], axis=(0, 1))).astype(int)
-        + 2
-    )
+    corners = [corner for polygon in [*(r.polygon for r in labelled.regions), *found] for corner in polygon]
+    size = np.ceil(np.max([(0.0, 0.0), *corners], axis=0)).astype(int) + 2
     covered = np.zeros(size[::-1], np.uint8)
     for region in labelled.regions:
         cv2.fillPoly(covered, [np.round(region.polygon).astype(np.int32)], 1)

@@ -13,7 +13,7 @@ from models.bundle import RecognitionSpec
 from models.geometry import rectify
 from models.records import Line, Page, UsageError
 from training.data.crops import quad_of, read_image
-from training.data.labels import LabelledImage, read_labels
+from training.data.labels import LabelledImage, images_of
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def labelled_images(path: Path) -> tuple[LabelledImage, ...]:
     Raises:
         UsageError: it holds none that is there.
     """
-    images = read_labels(path).images
+    images = images_of(path)
     if not images:
         raise UsageError(f"{path} names no image that is there: ppocr-train data check says why")
     return images

@@ -200,17 +200,6 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def read_labels(path: Path) -> dict[str, list[Text]]:
-    """Labels by file name; PPOCRLabel's format, `image<TAB>[{"transcription": …, "points": …}]` a line."""
-    labels: dict[str, list[Text]] = {}
-    for row in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
-        image, _, regions = row.partition("\t")
-        labels[Path(image).name] = [
-            Text(region["points"], region["transcription"]) for region in json.loads(regions)
-        ]
-    return labels
-
-
 def read_expected(path: Path) -> dict[str, list[Text]]:
     """Labels that know no places, of each image's first page; JSON `{image: [[line, ...] for each page]}`."""
     expected = json.loads(path.read_text(encoding="utf-8"))

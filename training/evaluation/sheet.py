@@ -17,8 +17,8 @@ from training.evaluation.scoring import Tally, Text, counted, match, normal, pol
 
 LONGEST = 900
 """Longest side of a page's picture in pixels."""
-RIGHT, WRONG, MISSED, EXTRA = (60, 140, 30), (0, 120, 230), (30, 30, 210), (200, 90, 160)
-"""Colours, blue, green, red: read rightly, read wrongly, not found, found where nothing is labelled."""
+WRONG, MISSED, EXTRA = (0, 120, 230), (30, 30, 210), (200, 90, 160)
+"""Colours, blue, green, red: read wrongly, not found, found where nothing is labelled."""
 
 _HEAD = """<!doctype html><meta charset="utf-8"><title>Worst cases</title>
 <style>body{font:14px sans-serif;margin:2em}img{max-width:100%;border:1px solid #ccc}

@@ -116,7 +116,7 @@ def require_better(model: str, before: Measured, after: Measured, share: float, 
         raise UsageError(
             f"the tuned {model} model is no better on your held-out images ({score} {was:.4f} before, "
             f"{is_now:.4f} after), so no bundle was written; {report / 'report.md'} says more. "
-            f"{short}Leave it out of --model, or label more"
+            f"{short}Leave it out of --model (no other is trained again), or label more"
         )
 
 

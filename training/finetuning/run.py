@@ -25,6 +25,7 @@ from training.finetuning.sets import Sets, new_characters, prepare, usable_image
 from training.finetuning.wish import Wish, claim_work
 from training.recover import Start, grow_head, save_start, start_from_bundle, start_from_checkpoint
 from training.tasks.loop import BEST, LAST, resumed_config, train
+from training.tasks.system import check_choices
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def finetune(wish: Wish) -> Bundle | None:
     if holds_pages(images):
         truth_of(images)  # names that occur twice would stop the report, when all is trained
     torch.manual_seed(0)
-    starts = find_starts(wish, bundle)
+    starts, paths = find_starts(wish, bundle)
     charset = (
         starts["recognition"].charset if "recognition" in starts else bundle.manifest.recognition.charset
     )
@@ -56,8 +57,8 @@ def finetune(wish: Wish) -> Bundle | None:
         starts["recognition"] = grow_head(before, tuple(added))
     planned = Sets(wish.work.resolve(), images, images, bool(wish.regularization), images)
     for model, start in starts.items():  # a misspelt setting or layer is told before pages are made
-        configure(wish, bundle, model, start, planned)
-    claim_work(wish, bundle, images)
+        check_choices(configure(wish, bundle, model, start, planned))
+    claim_work(wish, bundle, images, paths)
     sets = prepare(wish, images, bundle.manifest.recognition.charset, (*charset, *added))
     tuned = {}
     for model, start in starts.items():
@@ -73,22 +74,29 @@ def finetune(wish: Wish) -> Bundle | None:
     return conclude(wish, bundle, sets, tuned, added)
 
 
-def find_starts(wish: Wish, bundle: Bundle) -> dict[str, Start]:
+def find_starts(wish: Wish, bundle: Bundle) -> tuple[dict[str, Start], dict[str, Path]]:
     """The networks to tune, by model: from `--start` checkpoints, else from the bundle's own files.
+
+    Returns:
+        The networks, and the checkpoints of those that come from one.
 
     Raises:
         UsageError: a checkpoint is of a model that is not to be tuned, or a network is not known.
     """
-    given = dict(start_from_checkpoint(path) for path in wish.starts)
+    given, paths = dict[str, Start](), dict[str, Path]()
+    for path in wish.starts:
+        model, start = start_from_checkpoint(path)
+        given[model], paths[model] = start, path
     if extra := sorted(set(given) - set(wish.models)):
         raise UsageError(
             f"--start holds a {extra[0]} checkpoint, but --model asks for {', '.join(wish.models)}"
         )
-    return {
+    starts = {
         model: given.get(model) or start_from_bundle(bundle, model)
         for model in MODELS
         if model in wish.models
     }
+    return starts, paths
 
 
 def tune(config: Config, folder: Path, max_minutes: float) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +62,19 @@ class Wish:
         return 0.005 if self.regularization else 1.0
 
 
-def claim_work(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> None:
+def claim_work(
+    wish: Wish, bundle: Bundle, images: Sequence[LabelledImage], starts: Mapping[str, Path]
+) -> None:
     """Notes in the work folder what it is for, or compares with what stands there.
+
+    Which models are tuned is not bound to it: each has a folder of its own there, bound to its start, so that
+    one that got no better can be left out, and the others are not trained again.
+
+    Args:
+        wish: what to tune.
+        bundle: the one to start from.
+        images: theirs.
+        starts: the checkpoints of `wish.starts`, by model.
 
     Raises:
         UsageError: the folder was begun with other settings or data.
@@ -74,8 +85,6 @@ def claim_work(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> N
     settings = {
         "bundle": bundle.id,
         "labels": digest.hexdigest(),
-        "models": sorted(wish.models),
-        "starts": [str(path) for path in wish.starts],
         "regularization": wish.regularization,
         "held_out": wish.held_out,
         "charset": wish.charset,
@@ -83,3 +92,5 @@ def claim_work(wish: Wish, bundle: Bundle, images: Sequence[LabelledImage]) -> N
         "overrides": list(wish.overrides),
     }
     claim(wish.work, settings, "--work")
+    for model in wish.models:
+        claim(wish.work / model, {"start": str(starts.get(model, ""))}, "--work")

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from models.records import UsageError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -27,20 +29,21 @@ def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
     (true: see `training.quantization.pact`).
 
     Raises:
-        ValueError: no network of that name, or an option that it does not have.
+        UsageError: no network of that name, or an option that it does not have.
     """
     if name not in NETWORKS:
-        raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+        raise UsageError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
     module, _, function = NETWORKS[name].partition(":")
     own = {key: value for key, value in options.items() if key not in COMMON}
+    build = getattr(importlib.import_module(module), function)
     try:
-        network: nn.Module = getattr(importlib.import_module(module), function)(**own)
-    except TypeError as error:
-        raise ValueError(f"network {name}: {error}") from error
-    if options.get("pruned"):
-        from training.networks.resize import resize
+        network: nn.Module = build(**own)
+        if options.get("pruned"):
+            from training.networks.resize import resize
 
-        resize(network, options["pruned"])
+            resize(network, options["pruned"])
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"network {name}: {error}") from error
     if options.get("quantized"):
         from training.quantization.pact import quantize
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -40,9 +41,16 @@ def resolve(table: dict[str, str], choice: Choice) -> Callable[..., Any]:
     """The function that a choice names, with its options bound.
 
     Raises:
-        ConfigError: no such name in the table.
+        ConfigError: no such name in the table, or an option that it does not have.
     """
     if choice.name not in table:
         raise ConfigError(f"no {choice.name!r}; there are {', '.join(table)}")
     module, _, function = table[choice.name].partition(":")
-    return functools.partial(getattr(importlib.import_module(module), function), **choice.options)
+    chosen = getattr(importlib.import_module(module), function)
+    parameters = inspect.signature(chosen).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
+    if unknown := [key for key in choice.options if key not in known]:
+        raise ConfigError(
+            f"{choice.name} has no option {unknown[0]!r}; there are {', '.join(known) or 'none'}"
+        )
+    return functools.partial(chosen, **choice.options)

@@ -29,9 +29,10 @@ import numpy as np
 from PIL import Image as PILImage
 
 from models.records import Image, UsageError
+from training.commands import positive
 from training.data.charset import read_charset
 from training.data.crops import read_image
-from training.data.labels import read_labels
+from training.data.labels import images_of, read_labels
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
 from training.synthesis.lines import LineSource
@@ -106,22 +107,15 @@ def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> No
     parser.add_argument(
         "--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead"
     )
-    parser.add_argument("--count", type=_positive, default=count, help="samples (default: %(default)s)")
+    parser.add_argument("--count", type=positive, default=count, help="samples (default: %(default)s)")
     parser.add_argument(
         "--charset", default="latin", help="a file of one character a line, or a name (default: latin)"
     )
     parser.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, help="processes (default: all cores)"
+        "--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: all cores)"
     )
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="another seed, another set (default: 0)")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,6 +142,8 @@ def plan_of(args: argparse.Namespace) -> Plan:
     elif args.what == "pages":
         if args.words is not None and not args.words.is_file():
             raise UsageError(f"--words {args.words}: there is no such label file.")
+        if args.words is not None:
+            images_of(args.words)  # says at once, and once, what cannot be used
         plan = Plan("pages", charset, args.seed, mix=_mix(args.kinds), words=args.words)
     else:
         plan = Plan(args.what, charset, args.seed, color=args.color)
@@ -172,10 +168,9 @@ def _word_crops(labels: Path | None) -> list[WordCrop]:
         return []
     crops = []
     for labelled in read_labels(labels).images:
-        region = labelled.regions[0]
-        if not region.polygon:
+        if labelled.regions and not labelled.regions[0].polygon:
             with contextlib.suppress(OSError, ValueError):
-                crops.append(WordCrop(read_image(labelled.path), region.text))
+                crops.append(WordCrop(read_image(labelled.path), labelled.regions[0].text))
     return crops
 
 
@@ -258,13 +253,13 @@ def _page_label(pages: PageSource, index: int) -> tuple[Image, str]:
     return page.image, json.dumps(lines, ensure_ascii=False)
 
 
-def preview(plan: Plan, path: Path, seed_from: int = 0) -> None:
+def preview(plan: Plan, path: Path) -> None:
     """Writes a contact sheet: 60 lines in three columns, or 8 pages with their quads."""
     make = sampler(plan)
     if plan.what == "pages":
-        sheet = pages_sheet([make(seed_from + index) for index in range(8)])
+        sheet = pages_sheet([make(index) for index in range(8)])
     else:
-        sheet = lines_sheet([make(seed_from + index)[0] for index in range(60)])
+        sheet = lines_sheet([make(index)[0] for index in range(60)])
     data = io.BytesIO()
     # Noise makes large files; 64 colours are enough to see what is there.
     PILImage.fromarray(sheet[..., ::-1]).quantize(64, dither=PILImage.Dither.NONE).save(

@@ -6,7 +6,6 @@ the next number with the same losses as an uninterrupted one, wherever it was st
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import logging
 import time
@@ -308,8 +307,3 @@ def restore(checkpoint: Checkpoint, system: System, optimizer: torch.optim.Optim
 
 def _like(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter, requires_grad=False).copy_(value)
-
-
-def with_data(config: Config, **changes: Any) -> Config:
-    """The configuration with other data settings."""
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))

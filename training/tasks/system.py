@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from training.config import Config
 from training.networks import build_network
-from training.strategies import SCHEDULES, resolve
+from training.strategies import AUGMENTATIONS, MIXES, SCHEDULES, resolve
 from training.strategies.ema import Ema
 
 
@@ -45,6 +45,7 @@ class System(LightningModule, ABC):
             self.net = self.net.to(memory_format=torch.channels_last)
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(not any(fnmatch(name, pattern) for pattern in config.freeze))
+        self.schedule = resolve(SCHEDULES, config.schedule)
         self.ema = Ema(self.net, config.ema) if config.ema else None
         self.step = 0
         self.state: dict[str, Any] = {}
@@ -97,8 +98,21 @@ class System(LightningModule, ABC):
 
     def learning_rate(self, step: int) -> float:
         """The rate of optimizer step `step` (0-based)."""
-        factor: float = resolve(SCHEDULES, self.config.schedule)(step, self.config.steps)
+        factor: float = self.schedule(step, self.config.steps)
         return self.config.optimizer.lr * factor
+
+
+def check_choices(config: Config) -> None:
+    """Looks at what a run chooses by name and at its options, without its data.
+
+    Raises:
+        UsageError: there is no such network, schedule or augmentation, or no such option of it.
+    """
+    build_network(config.network.name, config.network.options)
+    resolve(SCHEDULES, config.schedule)
+    for table, key in ((AUGMENTATIONS, "augment"), (MIXES, "mix")):
+        for choice in getattr(config.data, key, ()):
+            resolve(table, choice)
 
 
 @dataclass(frozen=True, slots=True)

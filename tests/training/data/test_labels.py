@@ -10,7 +10,7 @@ import pytest
 
 from training.data.charset import Charset
 from training.data.check import check_labels, write_crops
-from training.data.labels import LabelledImage, Problem, Region, read_labels
+from training.data.labels import LabelledImage, Problem, Region, images_of, read_labels, write_labels
 from training.data.pack import pack_lines
 from training.data.shards import Shard
 from training.data.split import split_labels
@@ -154,3 +154,31 @@ def test_split_keeps_images_whole_and_grows_stably(tmp_path: Path) -> None:
     assert set(before) <= set(after)
     assert sum(counts.values()) == 200
     assert 30 <= counts[tmp_path / "rec_gt_dev.txt"] <= 70
+
+
+def test_what_cannot_be_used_is_counted_in_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "a.png")
+    path = tmp_path / "rec_gt.txt"
+    path.write_text("a.png\tone\nb.png\ttwo\nno tab\nc.png\tthree\n")
+    assert images_of(path) == read_labels(path).images != ()
+    (said,) = caplog.messages
+    assert f"{path}: left out are 2 x missing file, 1 x no tab, such as rec_gt.txt:2 b.png; " in said
+    assert f"ppocr-train data check {path} lists them" in said
+    path.write_text("a.png\tone\n")
+    images_of(path)
+    assert len(caplog.messages) == 1
+
+
+def test_a_page_is_blank_where_it_has_no_regions_not_where_none_can_be_used(tmp_path: Path) -> None:
+    blank = LabelledImage(write_image(tmp_path / "blank.png"), ())
+    write_labels([blank], tmp_path / "Label.txt")
+    assert read_labels(tmp_path).images == (blank,)
+    (tmp_path / "Label.txt").write_text('blank.png\t[{"points": []}]\n')
+    assert read_labels(tmp_path).images == ()
+    (tmp_path / "Label.txt").unlink()
+    (tmp_path / "gt_blank.txt").write_text("1,2\n")
+    assert read_labels(tmp_path).images == ()
+    (tmp_path / "gt_blank.txt").write_text("")
+    assert read_labels(tmp_path).images == (blank,)

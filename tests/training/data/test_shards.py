@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.records import UsageError
 from training.data.preview import contact_sheet
 from training.data.shards import INDEX, LABELS, PIXELS, Shard, write_shard
 
@@ -55,10 +56,15 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         Shard(tmp_path / "s")
 
 
-def test_a_truncated_shard_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [(PIXELS, "do not belong together"), (INDEX, "is damaged"), (LABELS, "is damaged")],
+)
+def test_a_truncated_shard_is_refused(name: str, message: str, tmp_path: Path) -> None:
     write_shard(tmp_path / "s", records())
-    (tmp_path / "s" / PIXELS).write_bytes(b"12")
-    with pytest.raises(ValueError, match="do not belong together"):
+    path = tmp_path / "s" / name
+    path.write_bytes(path.read_bytes()[:12])
+    with pytest.raises(UsageError, match=f"{message}.*; pack the set again"):
         Shard(tmp_path / "s")
 
 

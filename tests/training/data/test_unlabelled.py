@@ -33,6 +33,15 @@ def test_only_what_no_label_covers_is_added(found: np.ndarray, added: int) -> No
     assert [region.ignored for region in marked.regions[1:]] == [True] * added
 
 
+def test_polygons_may_have_any_number_of_corners_and_pages_no_text() -> None:
+    corners = ((10.0, 10.0), (35.0, 8.0), (60.0, 10.0), (60.0, 20.0), (10.0, 20.0))
+    curved = LabelledImage(Path("a.png"), (Region("TOTAL", corners), *labelled().regions))
+    assert mark_unlabelled(curved, [quad(9, 9, 61, 21)]) == curved
+    blank = LabelledImage(Path("a.png"), ())
+    assert mark_unlabelled(blank, []) == blank
+    assert len(mark_unlabelled(blank, [quad(10, 40, 60, 50)]).regions) == 1
+
+
 def test_the_written_file_reads_back(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     path = tmp_path / "images" / "a.png"

@@ -8,7 +8,7 @@ import pytest
 
 from models.bundle import RecognitionSpec
 from training.data.labels import LabelledImage, Region
-from training.evaluation.labelled import labelled_lines
+from training.evaluation.labelled import labelled_images, labelled_lines
 
 
 @pytest.mark.parametrize(("least_height", "shape"), [(0, (10, 50)), (32, (32, 160))])
@@ -34,3 +34,10 @@ def test_lines_of_a_page_on_its_head_are_cut_out_on_their_heads(tmp_path: Path) 
     (same,) = labelled_lines([LabelledImage(tmp_path / "scanned.png", (Region("x", turned),))], spec)
     assert line.crop is not None and same.crop is not None
     np.testing.assert_array_equal(line.crop, same.crop)
+
+
+def test_a_half_copied_set_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "Label.txt").write_text("a.png\t[]\nb.png\t[]\n")
+    assert len(labelled_images(tmp_path)) == 1
+    assert "1 x missing file" in caplog.text

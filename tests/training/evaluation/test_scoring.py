@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluation.scoring import Score, Text, has_case, read_expected, read_labels, score
+from training.evaluation.scoring import Score, Text, has_case, read_expected, score
 
 
 def box(x: float, y: float, text: str = "word", width: float = 100, height: float = 20) -> Text:
@@ -152,13 +152,6 @@ def test_score_agrees_with_another_scorer(seed: int, tmp_path: Path) -> None:
     assert (result.detection, result.end_to_end, result.words, result.similarity) == pytest.approx(
         expected, abs=1e-4
     )
-
-
-def test_labels_are_read_by_file_name(tmp_path: Path) -> None:
-    regions = [{"transcription": "Größe 7", "points": [[0, 0], [9, 0], [9, 4], [0, 4]], "difficult": False}]
-    path = tmp_path / "Label.txt"
-    path.write_text(f"images/1.jpg\t{json.dumps(regions)}\nimages/2.jpg\t[]\n", encoding="utf-8")
-    assert read_labels(path) == {"1.jpg": [Text([[0, 0], [9, 0], [9, 4], [0, 4]], "Größe 7")], "2.jpg": []}
 
 
 @pytest.mark.parametrize(("text", "expected"), [("TOTAL 1.50", False), ("Total", True), ("", False)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from models.records import UsageError
 from training.networks import build_network
 
 # Megabytes of float32 in PP-OCR's table 11 with 6,623 classes: 48 units 4.6, 96 units 8, 256 units 23.
@@ -48,7 +49,7 @@ def test_line_net_is_small_enough_for_the_bundle() -> None:
     ],
 )
 def test_what_does_not_exist_is_named(name: str, options: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UsageError, match=message):
         build_network(name, options)
 
 

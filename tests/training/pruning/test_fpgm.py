@@ -5,6 +5,7 @@ import torch
 import torch_pruning
 from torch import nn
 
+from models.records import UsageError
 from training.networks import build_network
 from training.networks.resize import changed_sizes, sizes
 from training.pruning.fpgm import cut, filter_distances, importance, kept, prunable
@@ -95,5 +96,5 @@ def test_channels_that_layers_share_go_from_all_of_them() -> None:
 
 @pytest.mark.parametrize("pruned", [{"no.such": [1, 1]}, {"stages.0.0": [4]}, {"stages.0.0": [0, 1]}])
 def test_sizes_that_fit_no_layer_are_refused(pruned: dict) -> None:
-    with pytest.raises(ValueError, match="no layer"):
+    with pytest.raises(UsageError, match="no layer"):
         build_network("line_net", {"classes": 9, "pruned": pruned})

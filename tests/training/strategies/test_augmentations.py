@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.config import Choice, ConfigError
-from training.strategies import AUGMENTATIONS, resolve
+from training.strategies import AUGMENTATIONS, SCHEDULES, resolve
 
 ALWAYS = {name: Choice(name, {"probability": 1.0}) for name in AUGMENTATIONS if name != "degrade"}
 SHAPES = [(32, 100), (32, 100, 1), (48, 192, 3), (5, 3), (1, 1, 3)]
@@ -45,6 +45,20 @@ def test_probability_zero_changes_nothing(name: str) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="bda"):
         resolve(AUGMENTATIONS, Choice("sepia"))
+
+
+@pytest.mark.parametrize(
+    ("table", "choice", "message"),
+    [
+        (AUGMENTATIONS, Choice("bda", {"probabilty": 1.0}), "'probabilty'; there are probability, geometry"),
+        (AUGMENTATIONS, Choice("degrade", {"probability": 1.0}), "'probability'; there are none"),
+        (SCHEDULES, Choice("cosine_decay", {"step": 3}), "'step'; there are warm_up, floor"),
+    ],
+    ids=["misspelt", "no options", "what its caller gives"],
+)
+def test_an_unknown_option_lists_the_known_ones(table: dict[str, str], choice: Choice, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"{choice.name} has no option {message}"):
+        resolve(table, choice)
 
 
 def test_cutout_covers_a_square_of_the_configured_side() -> None:

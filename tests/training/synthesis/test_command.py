@@ -73,15 +73,16 @@ def test_pages_come_with_ppocrlabel_files(synthesize, tmp_path: Path, words: tup
             assert all(0 <= x <= width and 0 <= y <= height for x, y in line["points"])
 
 
-def test_real_words_stand_in_made_scenes(synthesize, tmp_path: Path):
+def test_real_words_stand_in_made_scenes(synthesize, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     (tmp_path / "words").mkdir()
     for number in range(4):
         cv2.imwrite(str(tmp_path / "words" / f"{number}.png"), np.full((30, 90, 3), 40 * number, np.uint8))
     rows = "".join(f"{number}.png\tREALWORD{number}\n" for number in range(4))
-    (tmp_path / "words" / "rec_gt.txt").write_text(rows, "utf-8")
+    (tmp_path / "words" / "rec_gt.txt").write_text(f"{rows}gone.png\tx\n0.png\t[]\n", "utf-8")
     words = ("--words", str(tmp_path / "words" / "rec_gt.txt"))
     synthesize("pages", "--kinds", "scene=3", *words, "--count", "6", "--output", str(tmp_path / "out"))
     assert "REALWORD" in (tmp_path / "out" / "Label.txt").read_text("utf-8")
+    assert sum("1 x missing file" in message for message in caplog.messages) == 1
 
 
 def test_kinds_carry_weights():

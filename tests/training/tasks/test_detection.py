@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.records import UsageError
 from training.config import Config, build_config, load_config
 from training.data.detection import LabelledPage
 from training.graph import load_trained
@@ -137,8 +138,23 @@ def test_every_configuration_takes_a_step(name: str, labels: Path) -> None:
 def test_a_set_without_polygons_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "rec_gt.txt").write_text("a.png\tword\n")
-    with pytest.raises(ValueError, match="no image with polygons"):
+    with pytest.raises(UsageError, match="no image with polygons"):
         build(small_config(tmp_path / "rec_gt.txt"))
+
+
+def test_pages_without_text_are_learnt_from_and_scored(
+    labels: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(labels.parent / "blank.png"), np.full((96, 128, 3), 220, np.uint8))
+    labels.write_text(labels.read_text("utf-8") + "blank.png\t[]\ngone.png\t[]\n", "utf-8")
+    task = build(small_config(labels))
+    assert [len(image.regions) for _, image in task.dev] == [2, 2, 0]
+    assert "1 x missing file" in caplog.messages[0]
+    drawn = [task.train[number] for number in range(12)]
+    blank = [batch for batch in drawn if not batch.targets.shrink.any()]
+    assert blank and all(torch.isfinite(task.system.loss(batch)["loss"]) for batch in blank)
+    task.system.find = lambda _: [box(0, 0, 100, 20)]  # type: ignore[attr-defined]
+    assert list(task.system.measure(list(task.dev)[2])) == [Counts("same", hits=0, found=1, there=0)]
 
 
 def test_a_detector_for_grey_trains_is_scored_and_says_so(labels: Path, tmp_path: Path) -> None:
