@@ -10,9 +10,11 @@ import numpy.typing as npt
 from models.ctc import Reading
 from models.records import Quad
 
-UNUSUAL = 1.3
-"""A gap parts cells where it is this many times as wide as the line's others, since words of justified text
-stand far apart too, but all of them; and as a letter, since typewriters' spaces are as wide as one."""
+OF_GAPS = 1.6
+"""A gap parts cells where it is this many times as wide as the line's others: words of justified text stand
+far apart too, but all of them."""
+OF_LETTERS = 1.3
+"""And this many times as wide as a letter: a typewriter's spaces are as wide as one."""
 ADVANCE = 0.5
 """From one letter to the next, in heights of a line, where no two letters of it tell."""
 
@@ -57,12 +59,8 @@ def cells(reading: Reading, steps: float, height: float, gap: float) -> list[Cel
     distances = np.diff(reading.steps[letters])
     advance = float(ADVANCE * height if parted.all() else np.median(distances[~parted]))
     gaps = (distances - advance) / height
-    letter = advance / height
-    at = [
-        i
-        for i in np.flatnonzero(parted & (gaps > gap))
-        if gaps[i] > UNUSUAL * _usual(gaps, parted, i, letter)
-    ]
+    wide = parted & (gaps > max(gap, OF_LETTERS * advance / height))
+    at = [i for i in np.flatnonzero(wide) if gaps[i] > OF_GAPS * _median_of_others(gaps, parted, i)]
     if not at:
         return whole
     centers = reading.steps[letters] + 0.5
@@ -83,11 +81,10 @@ def cells(reading: Reading, steps: float, height: float, gap: float) -> list[Cel
     ]
 
 
-def _usual(gaps: npt.NDArray[np.float64], parted: npt.NDArray[np.bool_], i: np.intp, letter: float) -> float:
-    """Width of a gap beside the i-th one that would surprise nobody."""
+def _median_of_others(gaps: npt.NDArray[np.float64], parted: npt.NDArray[np.bool_], i: np.intp) -> float:
     others = parted.copy()
     others[i] = False
-    return max(letter, float(np.median(gaps[others]))) if others.any() else letter
+    return float(np.median(gaps[others])) if others.any() else 0.0
 
 
 def part(polygon: Quad, begin: float, end: float) -> Quad:
