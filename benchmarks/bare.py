@@ -2,9 +2,10 @@
 
 Pages go through in the job's batches and with the options that it has by default.
 
-Usage: python -m benchmarks.bare BUNDLE LIST
+Usage: python -m benchmarks.bare BUNDLE LIST SECONDS
 
-LIST names an image a line. Prints {"images": N, "seconds": S}: for N images, S seconds inside the engine.
+LIST names an image a line; they go through over and over until the engine has had so many seconds. Prints
+{"images": N, "seconds": S}: for N images, S seconds inside the engine.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Recorder(Session):
         self._model.run(tensor)
 
 
-def main(bundle_name: str, listing: str) -> None:
-    """Reads the images once to see the tensors, and runs those again against the clock, batch by batch."""
+def main(bundle_name: str, listing: str, at_least: str) -> None:
+    """Reads the images to see the tensors, and runs those again against the clock, batch by batch."""
     cv2.setNumThreads(1)
     paths = Path(listing).read_text(encoding="utf-8").splitlines()
     bundle = load_bundle(bundle_name)
@@ -64,20 +65,22 @@ def main(bundle_name: str, listing: str) -> None:
     )
     recognize = Recognizer(manifest.recognition, Recorder(bundle.model_path(manifest.recognition), calls))
     rectify = rectifier(bundle)
-    seconds = 0.0
-    for batch in _batches(
-        page
-        for path in paths
-        for pixels in decode(Path(path).read_bytes(), one_channel=manifest.one_channel)
-        for page in rectify(detect([pixels]))
-    ):
-        recognize(direct(batch))
-        start = time.perf_counter()
-        for session, tensor in calls:
-            session.again(tensor)
-        seconds += time.perf_counter() - start
-        calls.clear()
-    print(json.dumps({"images": len(paths), "seconds": seconds}))
+    images, seconds = 0, 0.0
+    while seconds < float(at_least):
+        images += len(paths)
+        for batch in _batches(
+            page
+            for path in paths
+            for pixels in decode(Path(path).read_bytes(), one_channel=manifest.one_channel)
+            for page in rectify(detect([pixels]))
+        ):
+            recognize(direct(batch))
+            start = time.perf_counter()
+            for session, tensor in calls:
+                session.again(tensor)
+            seconds += time.perf_counter() - start
+            calls.clear()
+    print(json.dumps({"images": images, "seconds": seconds}))
 
 
 def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PERIOD = 0.2
-"""Seconds between two looks at the memory."""
+PERIOD = 1.0
+"""Seconds between two looks at the memory. A look takes milliseconds from cores that all have work."""
 
 
 @dataclass(frozen=True, slots=True)

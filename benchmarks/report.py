@@ -77,13 +77,8 @@ HEADER = (
 )  # fmt: skip
 
 
-def table(rows: Sequence[Row], bare: Sequence[float]) -> str:
-    """Markdown, in the order of `rows`.
-
-    Args:
-        rows: a line each; the one that is compared with the limit has the ratio 1.
-        bare: images a second of the inference alone, round by round.
-    """
+def table(rows: Sequence[Row]) -> str:
+    """Markdown, a line for each of `rows` in their order."""
     lines = [_line(HEADER), _line(["---"] * len(HEADER))]
     for row in rows:
         lines.append(
@@ -101,13 +96,21 @@ def table(rows: Sequence[Row], bare: Sequence[float]) -> str:
                 ]
             )
         )
-    ours = next(row for row in rows if row.ours and row.ratio == 1)
-    limit = median(bare)
-    lines += [
-        "",
-        f"Inference alone, on the same tensors: {limit:.2f} images/s; ours is {ours.rate / limit:.0%} of it.",
-    ]
     return "\n".join(lines)
+
+
+def compared(ours: Sequence[Result], bare: Sequence[float]) -> str:
+    """A sentence on what of the bare limit the job reaches, round by round.
+
+    Args:
+        ours: the rounds of the job.
+        bare: images a second of the inference alone, in the same rounds.
+    """
+    shares = sorted(result.rate / limit for result, limit in zip(ours, bare, strict=True))
+    return (
+        f"Inference alone, on the same tensors: {median(bare):.2f} images/s; "
+        f"ours is {median(shares):.0%} of it ({shares[0]:.0%} to {shares[-1]:.0%})."
+    )
 
 
 def _share(value: float | None) -> str:
@@ -119,13 +122,13 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_json(rows: Sequence[Row], bare: Sequence[float], about: str, path: Path) -> None:
-    """Everything in the table, and what it was measured on."""
+    """Everything in the table, the inference alone in each round, and what it was measured on."""
     content = {
         "about": about,
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {"cpu": _cpu(), "system": platform.platform(), "python": platform.python_version()},
         "onnxruntime": version("onnxruntime"),
-        "inference_alone_images_per_second": median(bare),
+        "inference_alone_images_per_second": list(bare),
         "engines": [asdict(row) for row in rows],
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
@@ -209,14 +210,21 @@ def from_tree(cls: type[T], tree: Any, path: str = "") -> T:
     unknown = set(tree) - set(types)
     if unknown:
         raise ConfigError(f"unknown key {path}{sorted(unknown)[0]}; known: {', '.join(types)}")
-    values = {key: _convert(types[key], value, path + key) for key, value in tree.items()}
+    values = {key: convert(types[key], value, path + key) for key, value in tree.items()}
     try:
         return cls(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{path.rstrip('.') or 'the configuration'}: {error}") from error
 
 
-def _convert(kind: Any, value: Any, path: str) -> Any:
+def convert(kind: Any, value: Any, path: str) -> Any:
+    """A value of YAML as the type that is asked for.
+
+    Raises:
+        ConfigError: it is of another; names the key, `path`.
+    """
+    if get_origin(kind) is UnionType:  # only ever `X | None`
+        return None if value is None else convert(get_args(kind)[0], value, path)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_tree(
             kind, {"name": value} if kind is Choice and isinstance(value, str) else value, path + "."
@@ -225,7 +233,7 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{path} must be a list, got {value!r}")
         return tuple(
-            _convert(get_args(kind)[0], item, f"{path}.{number}") for number, item in enumerate(value)
+            convert(get_args(kind)[0], item, f"{path}.{number}") for number, item in enumerate(value)
         )
     if get_origin(kind) is dict and not isinstance(value, Mapping):
         raise ConfigError(f"{path} must be a mapping, got {value!r}")

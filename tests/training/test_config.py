@@ -68,6 +68,7 @@ def test_every_value_can_be_overridden(override: str, read: object) -> None:
         ("data.shape.widths=32", "must be a list"),
         ("data.augment=[bda", r"the value '\[bda' is not YAML: .*expected ',' or '\]'"),
         ("network.options=3", "network.options must be a mapping"),
+        ("data.dev=[{name: a, shard: b, every: 0}]", r"data.dev.0: every must be at least 1, not 0"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(override: str, message: str) -> None:

@@ -6,9 +6,9 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
-from training.config import Choice, ConfigError
+from training.config import Choice, ConfigError, convert
 
 # (step, steps, **options) -> factor on the learning rate
 SCHEDULES: dict[str, str] = {
@@ -41,7 +41,7 @@ def resolve(table: dict[str, str], choice: Choice) -> Callable[..., Any]:
     """The function that a choice names, with its options bound.
 
     Raises:
-        ConfigError: no such name in the table, or an option that it does not have.
+        ConfigError: no such name in the table, or an option that it does not have or of another type.
     """
     if choice.name not in table:
         raise ConfigError(f"no {choice.name!r}; there are {', '.join(table)}")
@@ -53,4 +53,8 @@ def resolve(table: dict[str, str], choice: Choice) -> Callable[..., Any]:
         raise ConfigError(
             f"{choice.name} has no option {unknown[0]!r}; there are {', '.join(known) or 'none'}"
         )
-    return functools.partial(chosen, **choice.options)
+    types = get_type_hints(chosen)
+    options = {
+        key: convert(types[key], value, f"{choice.name}'s {key}") for key, value in choice.options.items()
+    }
+    return functools.partial(chosen, **options)

@@ -57,6 +57,10 @@ class DevConfig:
     labels: str
     every: int = 1
 
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every must be at least 1, not {self.every}")
+
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:

@@ -61,6 +61,33 @@ def test_an_unknown_option_lists_the_known_ones(table: dict[str, str], choice: C
         resolve(table, choice)
 
 
+@pytest.mark.parametrize(
+    ("table", "choice", "message"),
+    [
+        (AUGMENTATIONS, Choice("bda", {"geometry": 1}), "bda's geometry must be bool, got 1"),
+        (
+            SCHEDULES,
+            Choice("cosine_decay", {"warm_up": "abc"}),
+            "cosine_decay's warm_up must be int, got 'abc'",
+        ),
+        (
+            SCHEDULES,
+            Choice("warmup_stable_decay", {"decay_start": "9k"}),
+            "decay_start must be int, got '9k'",
+        ),
+    ],
+    ids=["a number for a switch", "a word for a number", "a word for a number or none"],
+)
+def test_an_option_of_another_type_is_refused(table: dict[str, str], choice: Choice, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(table, choice)
+
+
+def test_a_number_may_be_left_out_where_none_is_meant() -> None:
+    schedule = resolve(SCHEDULES, Choice("warmup_stable_decay", {"decay_start": None, "decay_steps": 10}))
+    assert [schedule(step, 20) for step in (0, 10, 20)] == [1, 1, 0]
+
+
 def test_cutout_covers_a_square_of_the_configured_side() -> None:
     image = np.zeros((40, 400), np.uint8)
     out = resolve(AUGMENTATIONS, Choice("cutout", {"probability": 1.0, "size": 0.5}))(
