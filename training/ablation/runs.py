@@ -33,7 +33,7 @@ from training.int8 import store_int8
 from training.parity import milliseconds
 from training.pruning.run import Budget, prune
 from training.pruning.sensitivity import score
-from training.quantization.run import pact_training
+from training.quantization.run import PACT, pact_training
 from training.quantization.runtime import ModelSession
 from training.tasks.loop import LAST, build_task, train
 
@@ -165,7 +165,7 @@ def _slim(table: Table, number: int, plan: Plan, seed: int, folder: Path, own: P
     config = row_config(table, row, plan, seed)
     if row.slim == "quantize":
         ways = pact_training(whole, own, plan.overrides, steps=plan.steps)
-        pact = ways[-1]
+        pact = next(way for way in ways if way.name == PACT)
         return Outcome(pact.scores[table.score], pact.size, pact.milliseconds, time.perf_counter() - start)
     limit = int(len(to_onnx(load_trained(whole)).SerializeToString()) * 1.4 / 2.6)
     prune(whole, own, Budget(limit), plan.overrides, steps=plan.steps, say=lambda _: None)

@@ -1,7 +1,8 @@
 """`ppocr-train quantize`: a trained network learns to live with 8 bits by PACT (PP-OCR section 2.2).
 
 Prints size, speed and scores of the float network, of its int8 weights (what `bundle` ships), and of full
-int8 in ONNX Runtime, with ranges as first measured and as learnt. Writes `qdq.onnx`.
+int8 in ONNX Runtime, with ranges as first measured and as learnt; with the extra `[openvino]`, of the first
+and the last in OpenVINO too. Writes `qdq.onnx`.
 
 ppocr-train quantize runs/cls/last.safetensors --output runs/cls8 --steps 300
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import onnx
 from torch import Tensor, nn
 
 from models.bundle import RecognitionSpec
+from models.engine import openvino_installed, precision
+from models.records import UsageError
+from models.session import Session
 from training.checkpoint import Checkpoint, load_network, save_checkpoint
 from training.config import Choice, to_tree
 from training.continuation import begin
@@ -20,11 +24,13 @@ from training.int8 import store_int8
 from training.parity import milliseconds
 from training.pruning.sensitivity import score
 from training.quantization.pact import calibrate, quantize, ranges
-from training.quantization.runtime import ModelSession, SessionNetwork
+from training.quantization.runtime import ModelSession, SessionNetwork, openvino_session
 from training.tasks.loop import LAST, train
 from training.tasks.system import Task
 
 CALIBRATED, QDQ = "calibrated.safetensors", "qdq.onnx"
+PACT = "QDQ by PACT"
+"""Name of the row of what a run is for."""
 CALIBRATION_BATCHES = 8
 
 
@@ -73,7 +79,7 @@ def pact_training(
         pretrained=str(folder / CALIBRATED),
     )
     train(tuned, folder, resume=(folder / LAST).exists(), max_minutes=max_minutes)
-    return compare(source, folder, task)
+    return compare(source, folder, task, say)
 
 
 def inputs(batch: Any) -> Tensor:
@@ -101,25 +107,40 @@ def to_qdq(trained: Trained) -> onnx.ModelProto:
     return store_int8(to_onnx(trained), kernels=True)
 
 
-def compare(source: Path, folder: Path, task: Task) -> list[Row]:
-    """The float network, its int8 weights, and the quantised one, each in ONNX Runtime."""
+def compare(source: Path, folder: Path, task: Task, say: Callable[[str], None] = print) -> list[Row]:
+    """The float network, its int8 weights and the quantised one, in each engine that is here and takes them."""
     plain = load_trained(source)
     model = to_onnx(plain)
     qdq = to_qdq(load_trained(folder / LAST, activations=True))
     (folder / QDQ).write_bytes(qdq.SerializeToString())
-    ways = [
-        ("float32", model, False),
-        ("int8 weights", store_int8(model), False),
-        ("int8 weights of PACT", store_int8(to_onnx(load_trained(folder / LAST))), False),
-        ("QDQ, calibrated only", to_qdq(load_trained(folder / CALIBRATED, activations=True)), True),
-        ("QDQ by PACT", qdq, True),
+    unpacked = functools.partial(ModelSession, int8=False)
+    kernels = functools.partial(ModelSession, int8=True)
+    ways: list[tuple[str, onnx.ModelProto, Callable[[onnx.ModelProto], Session]]] = [
+        ("float32", model, unpacked),
+        ("int8 weights", store_int8(model), unpacked),
+        ("int8 weights of PACT", store_int8(to_onnx(load_trained(folder / LAST))), unpacked),
+        ("QDQ, calibrated only", to_qdq(load_trained(folder / CALIBRATED, activations=True)), kernels),
+        (PACT, qdq, kernels),
     ]
-    return [measure(name, each, int8, plain, task) for name, each, int8 in ways]
+    if openvino_installed():
+        computed = precision("openvino")
+        ways += [
+            (f"OpenVINO {computed}", model, openvino_session),
+            (f"OpenVINO {computed}, {PACT}", qdq, openvino_session),
+        ]
+    rows = []
+    for name, each, load in ways:
+        try:
+            session = load(each)
+        except UsageError as error:
+            say(f"{name}: left out, since {error}")
+        else:
+            rows.append(measure(name, each, session, plain, task))
+    return rows
 
 
-def measure(name: str, model: onnx.ModelProto, int8: bool, trained: Trained, task: Task) -> Row:
-    """Size, speed and scores of one model."""
-    session = ModelSession(model, int8)
+def measure(name: str, model: onnx.ModelProto, session: Session, trained: Trained, task: Task) -> Row:
+    """Size, speed and scores of one model, loaded into a session."""
     spec = trained.spec
     classes = len(spec.charset) + 1 if isinstance(spec, RecognitionSpec) else 0
     scores = score(task, SessionNetwork(session, classes))
@@ -129,8 +150,8 @@ def measure(name: str, model: onnx.ModelProto, int8: bool, trained: Trained, tas
 def report(rows: Sequence[Row]) -> str:
     """The rows as a table."""
     names = list(rows[0].scores)
-    lines = [f"{'way':<22}{'bytes':>11}{'ms':>9}" + "".join(f"{name:>20}" for name in names)]
+    lines = [f"{'way':<26}{'bytes':>11}{'ms':>9}" + "".join(f"{name:>20}" for name in names)]
     for row in rows:
         values = "".join(f"{row.scores[name]:>20.4f}" for name in names)
-        lines.append(f"{row.name:<22}{row.size:>11,}{row.milliseconds:>9.2f}{values}")
+        lines.append(f"{row.name:<26}{row.size:>11,}{row.milliseconds:>9.2f}{values}")
     return "\n".join(lines)

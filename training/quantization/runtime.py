@@ -1,8 +1,10 @@
-"""Networks in ONNX Runtime: as full int8 kernels, and as something that a task can score."""
+"""Networks in an inference engine: as full int8 kernels, and as something that a task can score."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.session import Session
+from models.session import OpenVinoSession, Session
 
 
 class ModelSession(Session):
@@ -37,6 +39,18 @@ class ModelSession(Session):
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
+
+
+def openvino_session(model: onnx.ModelProto) -> Session:
+    """An ONNX model in OpenVINO, which runs int8 kernels where Q and DQ surround a layer.
+
+    Raises:
+        UsageError: OpenVINO cannot load it, such as an LSTM whose weights are int8.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(model.SerializeToString())
+        return OpenVinoSession(path)
 
 
 class SessionNetwork(nn.Module):
