@@ -108,7 +108,7 @@ def to_qdq(trained: Trained) -> onnx.ModelProto:
 
 
 def compare(source: Path, folder: Path, task: Task, say: Callable[[str], None] = print) -> list[Row]:
-    """The float network, its int8 weights and the quantised one, in each engine that is here and takes them."""
+    """The float network, its int8 weights and the quantised one, in each engine that is here and takes it."""
     plain = load_trained(source)
     model = to_onnx(plain)
     qdq = to_qdq(load_trained(folder / LAST, activations=True))
