@@ -365,7 +365,10 @@ def _check(manifest: Manifest) -> None:
 def _files_folder(manifest: Manifest, folder: Path) -> Path:
     if not manifest.package:
         return folder
-    found = importlib.util.find_spec(manifest.package)
+    try:
+        found = importlib.util.find_spec(manifest.package)
+    except (ImportError, ValueError):  # of a package inside another that is not there
+        found = None
     if found is None or found.origin is None:
         raise UsageError(
             f"bundle {manifest.name!r}: its models are in the Python package {manifest.package!r}, "

@@ -36,16 +36,21 @@ def decode(
     Args:
         classes: (N, T), the best class of each step; 0 is the blank, i is `charset[i - 1]`.
         probabilities: (N, T), theirs.
-        charset: one character a class, the blank left out.
+        charset: one character a class, the blank left out. Of one that takes several code points each has the
+            class's step and probability.
     """
     begins = classes != BLANK
     begins[:, 1:] &= classes[:, 1:] != classes[:, :-1]
     lines, steps = begins.nonzero()
-    characters = [charset[i - 1] for i in classes[lines, steps].tolist()]
+    found = [charset[i - 1] for i in classes[lines, steps].tolist()]
+    characters = "".join(found)
+    if len(characters) > len(found):
+        lengths = list(map(len, found))
+        lines, steps = np.repeat(lines, lengths), np.repeat(steps, lengths)
     confidences = probabilities[lines, steps]
     ends = np.searchsorted(lines, np.arange(len(classes)), side="right").tolist()
     return [
-        Reading("".join(characters[start:end]), confidences[start:end], steps[start:end])
+        Reading(characters[start:end], confidences[start:end], steps[start:end])
         for start, end in zip([0, *ends], ends, strict=False)
     ]
 

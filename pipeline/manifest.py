@@ -1,8 +1,9 @@
 """The manifest: which files there are to read, cut into waves, one Parquet file a wave.
 
 `OUT/_manifest/00000.parquet` lists the files of wave 0, and so on. Files that are new since the last run (by
-URI and etag) become new waves; a wave never changes once it is written, so that a resumed run and an
-undisturbed one have the same waves, whatever `--wave_size` says the second time.
+URI and etag) become new waves; a wave does not change once it is written, so that a resumed run and an
+undisturbed one have the same waves, whatever `--wave_size` says the second time. But where a wave is read
+again, files of which a later wave lists a newer version are left to that one.
 """
 
 from __future__ import annotations
@@ -58,21 +59,30 @@ def extend(
         The number of files of each wave, old and new.
     """
     first, step = shard or (0, 1)
+    listed = waves_of(output)
+    pending = set[int]() if done is None else set(listed).difference(done)
     waves: dict[int, int] = {}
-    seen, any_pending = Seen(), False
-    for wave in waves_of(output):
-        waves[wave] = 0
-        pending = done is not None and wave not in done
-        any_pending = any_pending or pending
+    seen, newer = Seen(), Seen()
+    for wave in reversed(listed):
+        waves[wave], own, outdated = 0, list[Keys](), set[str]()
         for group in read_groups(wave_uri(output, wave)):
             waves[wave] += len(group)
             seen.add(_keys(group))
-            if pending:
-                seen.add(_keys(_any_version(group)))
-            elif changed := (done or {}).get(wave):
+            if changed := (done or {}).get(wave):
                 seen.add(_keys(_as_read(group, changed)))
-    waves = {wave: size for wave, size in waves.items() if wave % step == first}
-    fresh = _fresh(iter(sources), seen, first, step, any_pending)
+            if wave >= min(pending, default=wave + 1):
+                files = _keys(_any_version(group))
+                if wave in pending:
+                    twice = newer.holds(files)
+                    outdated |= {source.uri for source, again in zip(group, twice, strict=True) if again}
+                    seen.add(files)
+                own.append(files)
+        for files in own:
+            newer.add(files)
+        if outdated and wave % step == first:
+            waves[wave] = _leave_out(wave_uri(output, wave), outdated)
+    waves = {wave: size for wave, size in sorted(waves.items()) if wave % step == first}
+    fresh = _fresh(iter(sources), seen, first, step, bool(pending))
     while (source := next(fresh, None)) is not None:
         wave = max(waves, default=first - step) + step
         rest = islice(fresh, None if wave_files is None else wave_files - 1)
@@ -118,6 +128,11 @@ def _write(uri: str, sources: Iterator[Source]) -> int:
             writer.write_table(pa.table(columns, SCHEMA))
     storage.write_atomic(uri, buffer.getvalue())
     return rows
+
+
+def _leave_out(uri: str, outdated: set[str]) -> int:
+    """Writes a wave's file again without some of its sources; returns its number of rows."""
+    return _write(uri, (source for source in read_sources(uri) if source.uri not in outdated))
 
 
 def write_part(output: str, name: str, sources: Iterable[Source]) -> str:

@@ -171,6 +171,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
         inputs = [_absolute(name) for name in inputs]
         job["output"] = _absolute(job["output"])
         job["bundle"] = _absolute(known.bundle) if os.path.isdir(known.bundle) else known.bundle
+    storage.refuse_pattern(job["output"])
     return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=(*beam, *theirs), **job)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,27 +17,30 @@ from models.decoding import decode
 from models.records import Image, InputError, Line, Page, UsageError
 from pipeline.look import look
 from transforms import storage
+from transforms.storage import local
 
 LINES = 8
 """Lines of text to print."""
 
 PICTURE = "overlay.png"
-_COLUMNS = ["uri", "page", "width", "height", "lines"]
+_COLUMNS = ("uri", "page", "width", "height", "lines")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints what there is to see in the folder named; returns the exit status."""
-    return look("show", lambda output: show(Path(output)), argv)
+    return look("show", show, argv)
 
 
-def show(output: Path) -> None:
-    """Prints the first lines of the first page that has any, and draws that page beside `output`'s rows.
+def show(folder: str) -> None:
+    """Prints the first lines of the first page that has any, and draws that page beside the output's rows.
 
     Raises:
-        UsageError: there are no rows in `output`.
+        UsageError: the output has no rows, or is not on this machine.
     """
-    rows = read_pages(output)
-    row = next((row for row in rows if row["lines"] and "#" not in row["uri"]), None)
+    if not storage.is_local(folder):
+        raise UsageError(f"{folder} is not on this machine: copy it here, with its images where the rows say")
+    output = Path(local.path_of(folder))
+    row = first_page(output)
     if row is None:
         print("No page with text.")
         return
@@ -46,17 +50,29 @@ def show(output: Path) -> None:
     print("It says:  " + "\n          ".join(line["text"] for line in row["lines"][:LINES]))
 
 
-def read_pages(output: Path) -> list[dict[str, Any]]:
-    """The rows of pages/ in the order of the inputs' names.
+def first_page(output: Path) -> dict[str, Any] | None:
+    """The row of the first page with text, by the inputs' names; members of archives are left out.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there are no rows.
     """
-    files = sorted((output / "pages").glob("*.parquet"))
-    rows = [row for file in files for row in pq.read_table(file, columns=_COLUMNS).to_pylist()]
-    if not rows:
+    places = []
+    for path in sorted((output / "pages").glob("*.parquet")):
+        for group in range(pq.ParquetFile(path).num_row_groups):
+            names = _read(path, group, ("uri", "page"))
+            places += [(row["uri"], row["page"], path, group, i) for i, row in enumerate(names)]
+    if not places:
         raise UsageError(f"{output}/pages has no rows; is {output} what a job wrote with --output?")
-    return sorted(rows, key=lambda row: (row["uri"], row["page"]))
+    rows = (_read(path, group, _COLUMNS)[i] for uri, _, path, group, i in sorted(places) if "#" not in uri)
+    return next((row for row in rows if row["lines"]), None)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, group: int, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows of a group of a file: all of an output's are more than there is memory for."""
+    with pq.ParquetFile(path) as file:
+        rows: list[dict[str, Any]] = file.read_row_group(group, list(columns)).to_pylist()
+    return rows
 
 
 def to_page(row: dict[str, Any]) -> Page:

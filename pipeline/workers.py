@@ -10,6 +10,7 @@ their pipe is.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -185,8 +186,10 @@ def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
 
 def _work(pipe: Connection, tally: progress.Tally, turn: dealing.Turn, options: JobOptions | None) -> None:
     """A worker's life: serve the pipelines that the driver names, until the driver is gone."""
-    from apache_beam.runners.worker.sdk_worker import SdkHarness
+    from apache_beam.runners.worker import sdk_worker
 
+    # Beam prints what failed in a worker, as a traceback; the driver says the same in one line.
+    vars(sdk_worker)["print"] = lambda *words, **_: logging.debug(" ".join(map(str, words)))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
     progress.adopt(tally)
     dealing.adopt(turn)
@@ -202,7 +205,7 @@ def _work(pipe: Connection, tally: progress.Tally, turn: dealing.Turn, options: 
     try:
         while True:
             control_address, worker_id = pipe.recv()
-            harness = SdkHarness(control_address, worker_id=worker_id, state_cache_size=100 << 20)
+            harness = sdk_worker.SdkHarness(control_address, worker_id=worker_id, state_cache_size=100 << 20)
             threading.Thread(target=harness.run, daemon=True).start()
     except EOFError:
         os._exit(0)  # a wave in progress is lost anyway, and its files are removed before it runs again

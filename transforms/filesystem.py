@@ -28,7 +28,11 @@ def beam_path(uri: str, options: PipelineOptions) -> str:
     Args:
         uri: local path, or URI of an object store.
         options: of the pipeline: remote workers learn from them to import this module.
+
+    Raises:
+        UsageError: see `storage.refuse_pattern`.
     """
+    storage.refuse_pattern(uri)
     if storage.is_local(uri):
         return uri
     setup = options.view_as(SetupOptions)

@@ -106,6 +106,7 @@ def test_built_in_bundles_have_manifests_that_parse() -> None:
         pytest.param({"recognition__widths": [320, 160]}, "ascending", id="widths out of order"),
         pytest.param({"recognition__output": "logits"}, "output is 'logits'", id="unknown output"),
         pytest.param({"package": "no_such_package_here"}, "not installed; pip install", id="package missing"),
+        pytest.param({"package": "no_such_package.part"}, "not installed; pip install", id="parent missing"),
     ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:

@@ -39,6 +39,19 @@ def test_a_characters_confidence_is_that_of_its_first_step() -> None:
     assert reading.steps.tolist() == [1, 4]
 
 
+def test_a_character_of_several_code_points_has_a_confidence_for_each() -> None:
+    classes, probabilities = (
+        np.array([[2, 1, 0, 2], [1, 0, 0, 0]]),
+        np.linspace(0.1, 0.8, 8, dtype=np.float32),
+    )
+    first, second = ctc.decode(classes, probabilities.reshape(2, 4), ("a", "e\u0301"))
+    assert (first.text, second.text) == ("e\u0301ae\u0301", "a")
+    assert first.steps.tolist() == [0, 0, 1, 3, 3]
+    np.testing.assert_allclose(first.confidences, [0.1, 0.1, 0.2, 0.4, 0.4], rtol=1e-6)
+    assert second.steps.tolist() == [0]
+    assert len(ctc.extents(first, 4)) == len(first.text)
+
+
 def collapse(classes: list[int]) -> str:
     """The definition, step by step."""
     text, previous = "", 0

@@ -242,6 +242,23 @@ def test_waves_with_errors_that_may_have_passed_are_read_again_when_asked(
     assert json.loads(last.read_text())["error_rate"] == pytest.approx(1 / FILES)
 
 
+def test_files_that_have_changed_have_one_row_a_version_when_their_wave_is_read_again(
+    job: Callable[..., int], folder: Path
+) -> None:
+    assert job() == DONE
+    for changed in (["page-001.png"], [path.name for path in (folder / "in").iterdir()]):
+        for name in changed:
+            os.utime(folder / "in" / name, (1, len(changed)))
+        assert job() == DONE
+        marker = folder / "out" / "_waves" / "00000.json"
+        values = json.loads(marker.read_text())
+        marker.write_text(json.dumps({**values, "errors": {"unavailable": 1, **values["errors"]}}))
+        assert job("--retry_errors") == DONE
+        keys = [(row["uri"], row["page"], row["etag"]) for row in rows(folder / "out")]
+        assert len(set(keys)) == len(keys)
+    assert json.loads(marker.read_text())["files"] == 0  # all of them have newer versions
+
+
 def test_broken_models_end_the_job_and_write_no_rows_of_it(
     job: Callable[..., int], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,20 @@ def test_files_of_waves_that_are_not_done_are_read_as_they_will_be_then(tmp_path
     assert listed(tmp_path)[2] == ["c", "d"]
 
 
+def test_a_wave_that_is_read_again_leaves_files_to_the_wave_of_their_newer_version(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources("a", "b", "c"), 3)
+    now = [Source("a", "another etag", 1), *sources("b", "c")]
+    manifest.extend(str(tmp_path), now, 3, done={0: {}})
+    assert listed(tmp_path) == {0: ["a", "b", "c"], 1: ["a"]}
+    assert manifest.extend(str(tmp_path), now, 3, done={0: {}, 1: {}}) == {0: 3, 1: 1}
+    assert manifest.extend(str(tmp_path), now, 3, done={0: {}}) == {0: 3, 1: 1}
+    assert manifest.extend(str(tmp_path), now, 3, shard=(1, 2), done={1: {}}) == {1: 1}
+    assert listed(tmp_path) == {0: ["a", "b", "c"], 1: ["a"]}
+    assert manifest.extend(str(tmp_path), now, 3, done={1: {}}) == {0: 2, 1: 1}
+    assert manifest.extend(str(tmp_path), now, 3, done={}) == {0: 2, 1: 1}
+    assert listed(tmp_path) == {0: ["b", "c"], 1: ["a"]}
+
+
 def test_versions_that_were_read_in_place_of_those_listed_are_nothing_new(tmp_path: Path) -> None:
     manifest.extend(str(tmp_path), sources("a", "b"), 2)
     now = [Source("a", "another etag", 1), *sources("b")]

@@ -129,6 +129,13 @@ def test_an_output_that_is_a_file_is_named(below: str, scheme: str, tmp_path: Pa
         parse(["--input", "a", "--output", f"{scheme}{tmp_path}/rows.parquet{below}"])
 
 
+@pytest.mark.parametrize("output", ["out[1]", "file:///a/out[1]", "gs://b/o?t", "a*/out"])
+def test_an_output_that_is_a_pattern_is_refused(output: str) -> None:
+    """Beam's sinks would delete the files of other outputs that fit it."""
+    with pytest.raises(UsageError, match="an output's name may not hold [*?[]; choose another folder"):
+        parse(["--input", "a[1]/*", "--output", output])
+
+
 def test_help_is_grouped_and_ends_with_beam(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         parse(["--help"])

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.show import main, to_page
+from models.records import UsageError
+from pipeline.show import main, show, to_page
 from transforms.rows import PAGES
 
 
@@ -85,6 +86,24 @@ def test_picture_shows_page_and_text_side_by_side(tmp_path: Path, image: str) ->
     page, sheet = picture[:, :200], picture[:, 200:]
     assert (page[4:19, 8:193] != 255).any() and (page[40:] == 255).all()
     assert (sheet[:20] != 255).any()
+
+
+def test_names_decide_which_page_is_first_not_files(
+    tmp_path: Path, image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pages").mkdir()
+    rows = [row("z.png", ["last"]), row(image, ["second"], page=1), row(image, []), row("y.png", ["third"])]
+    pq.write_table(pa.Table.from_pylist(rows, PAGES), tmp_path / "pages" / "0.parquet", row_group_size=2)
+    with pytest.raises(UsageError, match="has no page 1"):  # which shows that it was looked for
+        show(str(tmp_path))
+    pq.write_table(pa.Table.from_pylist([row(image, ["first"])], PAGES), tmp_path / "pages" / "1.parquet")
+    show(str(tmp_path))
+    assert "It says:  first\n" in capsys.readouterr().out
+
+
+def test_outputs_elsewhere_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gs://b/out"]) == 2
+    assert capsys.readouterr().err.startswith("pipeline.show: gs://b/out is not on this machine")
 
 
 def test_members_of_archives_and_blank_pages_are_no_picture(

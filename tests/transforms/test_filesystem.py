@@ -7,7 +7,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 
-from models.records import Failure
+from models.records import Failure, UsageError
 from tests.fake_cloud import FakeCloud
 from transforms import filesystem, storage
 from transforms.filesystem import beam_path
@@ -57,6 +57,8 @@ class TestSink:
         options = PipelineOptions(["--beam_plugins", "other"])
         assert beam_path("/folder/a", options) == "/folder/a"
         assert options.view_as(SetupOptions).beam_plugins == ["other"]
+        with pytest.raises(UsageError, match="may not hold"):
+            beam_path("gs://b/a[1]", options)
         assert beam_path("gs://b/a", options) == beam_path("gs://b/a", options) == "ppocr-beam://gs://b/a"
         assert options.view_as(SetupOptions).beam_plugins == ["other", filesystem.__name__]
 
@@ -83,7 +85,7 @@ class TestFileSystem:
     @everywhere
     def test_patterns_match_within_a_folder(self, root: str, cloud: FakeCloud) -> None:
         cloud.files |= {"out/x-1.parquet": b"", "out/x-2.parquet": b"", "out/y.parquet": b"", "out/x-/z": b""}
-        (found,) = FileSystems.match([path_of(f"{root}/out/x-*.parquet")])
+        (found,) = FileSystems.match([f"{filesystem.SCHEME}://{root}/out/x-*.parquet"])
         names = [metadata.path for metadata in found.metadata_list]
         assert names == [path_of(f"{root}/out/x-{number}.parquet") for number in (1, 2)]
 

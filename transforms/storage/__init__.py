@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from models.records import InputError
+from models.records import InputError, UsageError
 from transforms.storage.ranges import open_ranges
 from transforms.storage.records import DEADLINE_S, Blob, Source, redacted, too_large
 
@@ -168,6 +168,16 @@ def delete(uri: str) -> None:
 def is_local(uri: str) -> bool:
     """Whether the URI is a local path or a file:// URI."""
     return scheme(uri) == "file"
+
+
+def refuse_pattern(folder: str) -> None:
+    """Refuses an output that Beam's sinks would take for a pattern: they delete whatever fits it.
+
+    Raises:
+        UsageError: its name is one.
+    """
+    if char := next((char for char in folder if char in "*?["), None):
+        raise UsageError(f"{folder}: an output's name may not hold {char}; choose another folder")
 
 
 def join(folder: str, *names: str) -> str:
