@@ -123,7 +123,7 @@ def _json_rows(uri: str) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{storage.redacted(uri)}, line {number}: is not JSON ({error}).") from error
             if not isinstance(row, dict) or not isinstance(row.get("uri"), str):
                 raise UsageError(

@@ -165,7 +165,13 @@ def _expand_remote(name: str, left_out: Counter[str]) -> Iterator[Source]:
 
 def _remote_glob(pattern: str) -> Iterator[Source]:
     fixed = re.split(_GLOB, pattern, maxsplit=1)[0]
-    matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
+    try:
+        matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
+    except re.error as error:
+        raise UsageError(
+            f"The input {storage.redacted(pattern)} is no glob ({error.msg}): correct what is in brackets; "
+            "files that are called so can be named in a list of files."
+        ) from error
     for source in storage.list_files(fixed[: fixed.rindex("/") + 1]):
         if matches(source.uri):
             yield from _listed(source)

@@ -133,6 +133,12 @@ def test_in_a_folder_they_are_not_looked_into() -> None:
         ),
         ("list.txt", "\n\n", "holds no images"),
         ("list.jsonl", '{"uri": "s/a.jpg"}\n{"uri": \n', "line 2: is not JSON"),
+        pytest.param(
+            "list.jsonl",
+            '{"uri": "s/a.jpg"}\n' + "[" * 100_000,
+            "list.jsonl, line 2: is not JSON (maximum recursion",
+            id="nested",
+        ),
         ("list.jsonl", '{"path": "s/a.jpg"}\n', 'line 1: must be an object with a string "uri"'),
         ("list.jsonl", "[1]\n", "line 1: must be an object"),
         ("list.jsonl", '{"uri": "https://h/\\ud800.jpg"}\n', "holds half a character"),
