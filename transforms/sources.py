@@ -193,7 +193,7 @@ def _glob_regex(pattern: str) -> str:
 def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
     is_output = _output_check()
     for source in storage.list_files(folder):
-        below = _below(folder, source.uri)
+        below = storage.below(folder, source.uri)
         if is_output(below) or any(part.startswith(".") for part in below.split("/")):
             continue
         if _is_wanted(source):
@@ -203,13 +203,6 @@ def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
                 # Anybody may have named a file, and the suffix is printed at the user.
                 suffix = os.path.splitext(source.uri)[1].lower() or "no suffix"
                 left_out[suffix if suffix.isprintable() else "odd suffix"] += 1
-
-
-def _below(folder: str, uri: str) -> str:
-    """Returns a file's path relative to the folder it was listed under."""
-    if storage.is_local(folder):
-        return os.path.relpath(local.path_of(uri), folder)
-    return uri[len(folder) :]
 
 
 def _output_check() -> Callable[[str], bool]:

@@ -23,6 +23,7 @@ the cloud libraries are imported then and only then.
 from __future__ import annotations
 
 import functools
+import os
 import posixpath
 import re
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ __all__ = [
     "Blob",
     "Source",
     "allow_private_hosts",
+    "below",
     "copy",
     "delete",
     "exists",
@@ -173,6 +175,15 @@ def is_local(uri: str) -> bool:
 def join(folder: str, *names: str) -> str:
     """Joins a folder's URI or path and names below it."""
     return posixpath.join(folder, *names)
+
+
+def below(folder: str, uri: str) -> str:
+    """A file's path relative to the folder it was listed under, which on object stores ends in `/`."""
+    if not is_local(folder):
+        return uri[len(folder) :]
+    from transforms.storage import local
+
+    return os.path.relpath(local.path_of(uri), local.path_of(folder))
 
 
 def file_name(uri: str) -> str:
