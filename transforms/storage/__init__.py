@@ -79,8 +79,12 @@ def read(uri: str, max_bytes: int | None = None, deadline_s: float = DEADLINE_S)
     return blob
 
 
-def open_file(uri: str) -> BinaryIO:
+def open_file(uri: str, byte_size: int | None = None) -> BinaryIO:
     """Opens a file for reading, seekable, without loading all of it: for archives and Parquet.
+
+    Args:
+        uri: the file.
+        byte_size: its size, where `stat` has just told it: saves a request.
 
     Raises:
         InputError: of a kind named above, here or while reading.
@@ -89,7 +93,7 @@ def open_file(uri: str) -> BinaryIO:
     if is_local(uri):
         file: BinaryIO = backend.open_file(uri)
         return file
-    size = backend.stat(uri).byte_size
+    size = backend.stat(uri).byte_size if byte_size is None else byte_size
     if size is None:
         raise InputError("unsupported", f"{redacted(uri)}: the server does not tell the file's size")
     return open_ranges(functools.partial(backend.read_range, uri), size)
