@@ -9,7 +9,6 @@ again, files of which a later wave lists a newer version are left to that one.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +17,7 @@ from itertools import chain, islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.waves import rows_in
+from pipeline.waves import numbered, rows_in
 from transforms import storage
 from transforms.seen import Keys, Seen, keys_of
 from transforms.storage import Source
@@ -92,9 +91,7 @@ def extend(
 
 def waves_of(output: str) -> list[int]:
     """Numbers of the waves that are listed, ascending."""
-    names = (source.uri for source in storage.list_files(storage.join(output, "_manifest")))
-    matches = (re.search(r"(?:^|/)(\d+)\.parquet$", name) for name in names)
-    return sorted(int(match[1]) for match in matches if match)
+    return sorted(wave for wave, _ in numbered(output, "_manifest", "parquet"))
 
 
 def files_of(output: str) -> dict[int, int]:

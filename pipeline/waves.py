@@ -113,11 +113,24 @@ def name_of(wave: int) -> str:
 
 def markers(output: str) -> dict[int, Marker]:
     """The markers of the waves that are done, by number."""
-    listed = (source.uri for source in storage.list_files(storage.join(output, FOLDER)))
-    uris = [uri for uri in listed if re.search(r"(?:^|/)\d+\.json$", uri)]
+    uris = [uri for _, uri in numbered(output, FOLDER, "json")]
     with ThreadPoolExecutor(16) as pool:
         found = [marker for marker in pool.map(_marker, uris) if marker is not None]
     return {marker.wave: marker for marker in sorted(found, key=lambda marker: marker.wave)}
+
+
+def numbered(output: str, name: str, suffix: str) -> Iterator[tuple[int, str]]:
+    """The files that are called by a wave's number, each with that number.
+
+    Args:
+        output: the job's output.
+        name: the folder in it that they lie in; what lies in folders below it is somebody's copy.
+        suffix: theirs, without the dot.
+    """
+    folder = storage.join(output, name, "")
+    for source in storage.list_files(folder):
+        if match := re.fullmatch(rf"(\d+)\.{suffix}", storage.below(folder, source.uri)):
+            yield int(match[1]), source.uri
 
 
 def _marker(uri: str) -> Marker | None:

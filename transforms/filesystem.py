@@ -67,9 +67,8 @@ class StorageFileSystem(FileSystem):
 
     def _list(self, dir_or_prefix: str) -> Iterator[FileMetadata]:
         folder, name = posixpath.split(_uri(dir_or_prefix))
-        for source in storage.list_files(f"{folder}/"):
-            if source.uri.startswith(f"{folder}/{name}"):
-                yield FileMetadata(_PREFIX + source.uri, source.byte_size)
+        for source in storage.list_files(f"{folder}/", name):
+            yield FileMetadata(_PREFIX + source.uri, source.byte_size)
 
     def create(
         self, path: str, mime_type: str = "", compression_type: str = CompressionTypes.UNCOMPRESSED

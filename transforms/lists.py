@@ -55,15 +55,36 @@ def _source(row: Row, origin: str) -> Source:
     given = Source(uri, bare(str(etag)) if etag else None, _whole(row.get("byte_size")))
     if not storage.is_local(uri):
         return given
-    if storage.scheme(origin) in ("http", "https") and uri.startswith("/"):
-        return replace(given, uri=urllib.parse.urljoin(origin, uri))  # a web server names no file of ours
     if not storage.is_local(origin):
-        return replace(given, uri=storage.join(posixpath.dirname(storage.file_name(origin)), uri))
+        return replace(given, uri=_joined(origin, uri))
     beside = os.path.normpath(os.path.join(os.path.dirname(local.path_of(origin)), local.path_of(uri)))
     for path in (beside, os.path.normpath(local.path_of(uri))):
         with contextlib.suppress(InputError):
             return storage.stat(local.uri_of(path))
     return replace(given, uri=local.uri_of(beside))
+
+
+def _joined(origin: str, name: str) -> str:
+    """The URI of what a list on a web server or in a bucket names by no URI."""
+    web = storage.scheme(origin) in ("http", "https")
+    if web and name.startswith("/"):
+        return urllib.parse.urljoin(origin, name)  # a web server names no file of ours
+    if name.startswith("/") or not {".", ".."} & set(name.split("/")):
+        return storage.join(posixpath.dirname(storage.file_name(origin)), name)
+    if web:
+        return urllib.parse.urljoin(origin, f"./{name}")  # whose `./` makes a path of `file:...` too
+    scheme, _, below = posixpath.dirname(origin).partition("://")
+    bucket, *parts = below.split("/")
+    for part in name.split("/"):  # not normpath: in a bucket `a//b` is not `a/b`
+        if part not in (".", ".."):
+            parts.append(part)
+        elif part == ".." and not parts:
+            raise UsageError(
+                f"{storage.redacted(origin)}: {name!r} leads out of the bucket; name it by its full URI."
+            )
+        elif part == "..":
+            parts.pop()
+    return f"{scheme}://{'/'.join([bucket, *parts])}"
 
 
 def _whole(value: Any) -> int | None:
@@ -102,7 +123,7 @@ def _json_rows(uri: str) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{storage.redacted(uri)}, line {number}: is not JSON ({error}).") from error
             if not isinstance(row, dict) or not isinstance(row.get("uri"), str):
                 raise UsageError(

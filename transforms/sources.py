@@ -165,7 +165,13 @@ def _expand_remote(name: str, left_out: Counter[str]) -> Iterator[Source]:
 
 def _remote_glob(pattern: str) -> Iterator[Source]:
     fixed = re.split(_GLOB, pattern, maxsplit=1)[0]
-    matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
+    try:
+        matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
+    except re.error as error:
+        raise UsageError(
+            f"The input {storage.redacted(pattern)} is no glob ({error.msg}): correct what is in brackets; "
+            "files that are called so can be named in a list of files."
+        ) from error
     for source in storage.list_files(fixed[: fixed.rindex("/") + 1]):
         if matches(source.uri):
             yield from _listed(source)
@@ -187,7 +193,7 @@ def _glob_regex(pattern: str) -> str:
 def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
     is_output = _output_check()
     for source in storage.list_files(folder):
-        below = _below(folder, source.uri)
+        below = storage.below(folder, source.uri)
         if is_output(below) or any(part.startswith(".") for part in below.split("/")):
             continue
         if _is_wanted(source):
@@ -197,13 +203,6 @@ def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
                 # Anybody may have named a file, and the suffix is printed at the user.
                 suffix = os.path.splitext(source.uri)[1].lower() or "no suffix"
                 left_out[suffix if suffix.isprintable() else "odd suffix"] += 1
-
-
-def _below(folder: str, uri: str) -> str:
-    """Returns a file's path relative to the folder it was listed under."""
-    if storage.is_local(folder):
-        return os.path.relpath(local.path_of(uri), folder)
-    return uri[len(folder) :]
 
 
 def _output_check() -> Callable[[str], bool]:

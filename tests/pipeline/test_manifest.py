@@ -112,6 +112,14 @@ def test_nothing_gives_no_wave(tmp_path: Path) -> None:
     assert manifest.waves_of(str(tmp_path)) == []
 
 
+def test_copies_of_lists_are_no_waves(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), sources("a"), None)
+    for copy in ("_manifest/backup", "_manifest/_manifest", "_manifest_old"):
+        (tmp_path / copy).mkdir()
+        (tmp_path / copy / "00007.parquet").write_bytes((tmp_path / "_manifest/00000.parquet").read_bytes())
+    assert manifest.waves_of(str(tmp_path)) == [0]
+
+
 def test_many_sources_stream_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "GROUP_ROWS", 10)
     many = [Source(f"file-{i % 60}", "v", i) for i in range(95)]

@@ -11,7 +11,8 @@ import pytest
 from models.records import UsageError
 from pipeline import waves
 from pipeline.waves import Marker
-from transforms.storage import Source
+from tests.fake_cloud import running
+from transforms.storage import Source, gcs
 
 MARKER = Marker(
     wave=3, files=10, pages=9, lines=50, errors={"not_found": 1}, microseconds={"detect": 1200}, seconds=2.5,
@@ -26,6 +27,29 @@ def test_marker_comes_back_as_it_was_committed(tmp_path: Path) -> None:
     (tmp_path / "_waves" / "lock.json").write_text("{}")
     assert list(waves.markers(str(tmp_path)).items()) == [(1, replace(MARKER, wave=1)), (3, MARKER)]
     assert json.loads((tmp_path / "_waves" / "00003.json").read_text())["errors"] == {"not_found": 1}
+
+
+COPIES = ["_waves/backup/00001.json", "_waves/_waves/00001.json", "_waves_old/00001.json"]
+
+
+def test_copies_of_markers_are_no_markers(tmp_path: Path) -> None:
+    waves.commit(str(tmp_path), MARKER)
+    for copy in COPIES:
+        (tmp_path / copy).parent.mkdir(exist_ok=True)
+        (tmp_path / copy).write_text(json.dumps(asdict(replace(MARKER, wave=1))))
+    assert list(waves.markers(str(tmp_path))) == [3]
+    assert list(waves.markers(tmp_path.as_uri())) == [3]
+
+
+def test_nor_are_they_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as cloud:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud.url)
+        gcs._client.cache_clear()
+        waves.commit("gs://bucket/out", MARKER)
+        data = json.dumps(asdict(replace(MARKER, wave=1))).encode()
+        cloud.files |= {f"out/{copy}": data for copy in COPIES}
+        assert list(waves.markers("gs://bucket/out")) == [3]
+    gcs._client.cache_clear()
 
 
 @pytest.mark.parametrize(

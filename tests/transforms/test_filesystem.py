@@ -12,6 +12,7 @@ from tests.fake_cloud import FakeCloud
 from transforms import filesystem, storage
 from transforms.filesystem import beam_path
 from transforms.rows import ERRORS, PAGES, Rows, error_row
+from transforms.storage import object_store
 from transforms.write import WriteRows
 
 ROOTS = ("gs://bucket", "s3://bucket", "az://bucket")
@@ -88,6 +89,17 @@ class TestFileSystem:
         (found,) = FileSystems.match([f"{filesystem.SCHEME}://{root}/out/x-*.parquet"])
         names = [metadata.path for metadata in found.metadata_list]
         assert names == [path_of(f"{root}/out/x-{number}.parquet") for number in (1, 2)]
+
+    @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket"])  # Azure tells all from the beginning
+    def test_other_waves_files_are_not_listed(
+        self, root: str, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(object_store, "_LISTED", 2)  # as many as the server tells at once
+        cloud.files |= {f"out/pages/wave-{number:05}-0.parquet": b"" for number in range(100)}
+        (found,) = FileSystems.match([path_of(f"{root}/out/pages/wave-00050-*")])
+        names = [metadata.path for metadata in found.metadata_list]
+        assert names == [path_of(f"{root}/out/pages/wave-00050-0.parquet")]
+        assert cloud.listed * len(cloud.requests) <= 6
 
     @everywhere
     def test_rename_copies_and_deletes(self, root: str, cloud: FakeCloud) -> None:

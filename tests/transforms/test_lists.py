@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.records import UsageError
+from tests.fake_cloud import FakeCloud
 from tests.transforms.inputs import touch, uris
 from transforms import storage
 from transforms.sources import Source, list_sources
@@ -48,6 +49,41 @@ def test_names_are_looked_for_beside_it_first(here: Path) -> None:
     Path("lists/list.txt").write_text("s/a.jpg\nown.jpg\ns/b c.jpg\n")
     assert uris("lists/list.txt") == ["lists/s/a.jpg", "lists/own.jpg", "s/b c.jpg"]
     assert uris(str(here / "lists/list.txt"))[0] == str(here / "lists/s/a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [
+        ("gs://bucket/x/lists", "./a.jpg", "gs://bucket/x/lists/a.jpg"),
+        ("s3://bucket/x/lists", "../a.jpg", "s3://bucket/x/a.jpg"),
+        ("az://bucket/x/lists", "b/.././../../a.jpg", "az://bucket/a.jpg"),
+        ("gs://bucket/x//lists", "../b//c/./a.jpg", "gs://bucket/x//b//c/a.jpg"),
+        ("gs://bucket/lists", "b//a..jpg/", "gs://bucket/lists/b//a..jpg/"),
+        ("gs://bucket", "./a.jpg", "gs://bucket/a.jpg"),
+        ("gs://bucket/lists", "/data/../a.jpg", "/data/../a.jpg"),
+        ("gs://bucket/lists", "s3://b/./c//../a/", "s3://b/./c//../a/"),
+        ("{web}/x/lists", "./a.jpg?to=/../b", "{web}/x/lists/a.jpg?to=/../b"),
+        ("{web}/x/lists", "../../../a.jpg", "{host}/a.jpg"),
+        ("{web}/x/lists", "file:///etc/./passwd", "{web}/x/lists/file:/etc/passwd"),
+        ("{web}/x/lists", "a//b.jpg", "{web}/x/lists/a//b.jpg"),
+    ],
+)
+def test_dots_lead_through_the_folders_of_a_bucket_or_a_web_server(
+    folder: str, name: str, expected: str, cloud: FakeCloud
+) -> None:
+    places = {"web": f"{cloud.url}/web", "host": cloud.url}
+    origin = folder.format(**places) + "/list.txt"
+    key = origin.partition("/bucket/" if "://bucket" in origin else "/web/")[2]
+    cloud.files[key] = f"{name}\n".encode()
+    assert uris(origin) == [expected.format(**places)]
+
+
+@pytest.mark.parametrize("name", ["../../a.jpg", "b/../../../bucket/lists/a.jpg"])
+def test_dots_lead_out_of_no_bucket(name: str, cloud: FakeCloud) -> None:
+    cloud.files["lists/list.txt"] = f"{name}\n".encode()
+    message = f"gs://bucket/lists/list.txt: {name!r} leads out of the bucket; name it by its full URI."
+    with pytest.raises(UsageError, match=re.escape(message)):
+        uris("gs://bucket/lists/list.txt")
 
 
 def test_etag_and_size_are_taken_where_given() -> None:
@@ -97,6 +133,12 @@ def test_in_a_folder_they_are_not_looked_into() -> None:
         ),
         ("list.txt", "\n\n", "holds no images"),
         ("list.jsonl", '{"uri": "s/a.jpg"}\n{"uri": \n', "line 2: is not JSON"),
+        pytest.param(
+            "list.jsonl",
+            '{"uri": "s/a.jpg"}\n' + "[" * 100_000,
+            "list.jsonl, line 2: is not JSON (maximum recursion",
+            id="nested",
+        ),
         ("list.jsonl", '{"path": "s/a.jpg"}\n', 'line 1: must be an object with a string "uri"'),
         ("list.jsonl", "[1]\n", "line 1: must be an object"),
         ("list.jsonl", '{"uri": "https://h/\\ud800.jpg"}\n', "holds half a character"),

@@ -15,6 +15,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from models.decoding import Limits
 from models.records import Failure, InputError, Page
 from tests.corpus import encoded, page, parquet, pdf, tar
+from tests.fake_cloud import FakeCloud
 from transforms import read, storage
 from transforms.elements import PageOrFailure
 from transforms.read import ReadPages
@@ -54,6 +55,14 @@ def test_a_page_knows_where_it_comes_from(tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(JPEG).hexdigest()
     assert (found.width, found.height) == (64, 40)
     assert found.image is not None and found.image.shape == (40, 64, 3)
+
+
+@pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket", "az://bucket", "{url}/web"])
+def test_an_archive_is_asked_for_its_size_once(root: str, cloud: FakeCloud) -> None:
+    cloud.files["t.tar"] = tar([("a.jpg", JPEG)])
+    uri = f"{root.format(url=cloud.url)}/t.tar"
+    assert told(run([Source(uri)], private_hosts=True)) == [(f"{uri}#a.jpg", 0, "page")]
+    assert len(cloud.requests) == 2  # and for its bytes
 
 
 def test_a_file_that_is_too_large_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

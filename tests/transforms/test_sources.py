@@ -177,6 +177,11 @@ class TestRemote:
     def test_files_folders_and_globs(self, root: str, name: str, expected: list[str]) -> None:
         assert uris(f"{root}/{name}") == [f"{root}/{name}" for name in expected]
 
+    def test_a_range_of_a_glob_that_runs_backwards_is_told(self) -> None:
+        message = "The input gs://bucket/x/[z-a].jpg is no glob (bad character range z-a): correct"
+        with pytest.raises(UsageError, match=re.escape(message)):
+            uris("gs://bucket/x/[z-a].jpg")
+
     @pytest.mark.parametrize("root", ["gs://bucket", "s3://bucket", "az://bucket"])
     def test_outputs_of_the_job_are_no_inputs(self, root: str, bucket: FakeCloud) -> None:
         written = ["_manifest/00000.parquet", "_waves/00000.json", "errors/e.parquet", "pages/p.parquet"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import re
 import socketserver
@@ -570,6 +571,34 @@ class TestHttp:
         assert ["Authorization: Basic " in request for request in server.requests] == [True, True]
         assert [request.split("\n")[0] for request in other.requests] == ["GET /c HTTP/1.1"]
         assert "Authorization" not in other.requests[0]
+
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize(
+        ("user", "sent"),
+        [("", None), ("me:p%40ss@", b"me:p@ss"), (":word@", b":word")],
+        ids=["none", "both", "a password only"],
+    )
+    def test_credentials_are_those_of_the_url_and_not_of_netrc(
+        self, user: str, sent: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "netrc").write_text("default login netrc password netrc\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        with saying(PIXELS) as other:
+            away = f"HTTP/1.1 302 Found\r\nLocation: {other.url()}/c\r\nContent-Length: 0\r\n\r\n"
+            with saying([away.encode()]) as server:  # the same host at another port
+                storage.read(f"{server.url()}/a".replace("://", f"://{user}"))
+        expected = [] if sent is None else [f"Authorization: Basic {base64.b64encode(sent).decode()}"]
+        assert [line for line in server.requests[0].split("\n") if "Authorization" in line] == expected
+        assert "Authorization" not in other.requests[0]
+
+    @pytest.mark.usefixtures("cloud")
+    def test_cookies_are_not_kept(self) -> None:
+        baked = [b"HTTP/1.1 200 OK\r\nSet-Cookie: id=7; Path=/\r\nContent-Length: 6\r\n\r\npixels"]
+        with saying(baked, PIXELS) as server:
+            for _ in range(2):
+                storage.read(f"{server.url()}/a")
+        assert len(server.requests) == 2
+        assert "cookie" not in server.requests[1].lower()
 
     def test_query_is_kept(self, cloud: FakeCloud) -> None:
         cloud.files["a.jpg"] = b"x"

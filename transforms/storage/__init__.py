@@ -23,6 +23,7 @@ the cloud libraries are imported then and only then.
 from __future__ import annotations
 
 import functools
+import os
 import posixpath
 import re
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ __all__ = [
     "Blob",
     "Source",
     "allow_private_hosts",
+    "below",
     "copy",
     "delete",
     "exists",
@@ -77,8 +79,12 @@ def read(uri: str, max_bytes: int | None = None, deadline_s: float = DEADLINE_S)
     return blob
 
 
-def open_file(uri: str) -> BinaryIO:
+def open_file(uri: str, byte_size: int | None = None) -> BinaryIO:
     """Opens a file for reading, seekable, without loading all of it: for archives and Parquet.
+
+    Args:
+        uri: the file.
+        byte_size: its size, where `stat` has just told it: saves a request.
 
     Raises:
         InputError: of a kind named above, here or while reading.
@@ -87,7 +93,7 @@ def open_file(uri: str) -> BinaryIO:
     if is_local(uri):
         file: BinaryIO = backend.open_file(uri)
         return file
-    size = backend.stat(uri).byte_size
+    size = backend.stat(uri).byte_size if byte_size is None else byte_size
     if size is None:
         raise InputError("unsupported", f"{redacted(uri)}: the server does not tell the file's size")
     return open_ranges(functools.partial(backend.read_range, uri), size)
@@ -183,6 +189,15 @@ def refuse_pattern(folder: str) -> None:
 def join(folder: str, *names: str) -> str:
     """Joins a folder's URI or path and names below it."""
     return posixpath.join(folder, *names)
+
+
+def below(folder: str, uri: str) -> str:
+    """A file's path relative to the folder it was listed under, which on object stores ends in `/`."""
+    if not is_local(folder):
+        return uri[len(folder) :]
+    from transforms.storage import local
+
+    return os.path.relpath(local.path_of(uri), local.path_of(folder))
 
 
 def file_name(uri: str) -> str:

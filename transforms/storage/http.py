@@ -4,12 +4,14 @@ A list of files may come from anybody, and what a machine of ours can reach is n
 service of a cloud, a router, a database. So a connection to an address that is not public is refused, before
 anything is sent on it. The address looked at is that of the connection itself: what a name meant a moment
 before, or where a redirect led, does not matter. Behind a proxy it is the proxy that connects, and has to
-refuse.
+refuse. For the same reason no credentials are sent but those that the URL carries: nothing of ~/.netrc, and
+no cookie that was set for another file.
 """
 
 from __future__ import annotations
 
 import functools
+import http.cookiejar
 import io
 import ipaddress
 import threading
@@ -236,11 +238,30 @@ def _session() -> Any:
                 resp.close()  # What it says is not wanted, and requests would read all of it.
             return target
 
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            # That of requests looks into ~/.netrc here too.
+            if self.should_strip_auth(response.request.url, prepared_request.url):
+                prepared_request.headers.pop("Authorization", None)
+
     session = Session()
+    session.auth = _authorised
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     session.max_redirects = _REDIRECTS
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter(pool_connections=_POOL, pool_maxsize=_POOL))
     return session
+
+
+def _authorised(request: Any) -> Any:
+    """A request with the credentials that its URL carries, and no others.
+
+    Where a session has no `auth` of its own, requests sends what ~/.netrc holds, in place of the URL's: its
+    `default` entry to any host that a list names.
+    """
+    import requests
+
+    user, password = requests.utils.get_auth_from_url(request.url)
+    return requests.auth.HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 class _Answer(HTTPResponse):
