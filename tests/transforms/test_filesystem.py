@@ -96,7 +96,7 @@ class TestFileSystem:
     ) -> None:
         monkeypatch.setattr(object_store, "_LISTED", 2)  # as many as the server tells at once
         cloud.files |= {f"out/pages/wave-{number:05}-0.parquet": b"" for number in range(100)}
-        (found,) = FileSystems.match([path_of(f"{root}/out/pages/wave-00050-*")])
+        (found,) = FileSystems.match([f"{filesystem.SCHEME}://{root}/out/pages/wave-00050-*"])
         names = [metadata.path for metadata in found.metadata_list]
         assert names == [path_of(f"{root}/out/pages/wave-00050-0.parquet")]
         assert cloud.listed * len(cloud.requests) <= 6
