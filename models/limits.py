@@ -13,7 +13,8 @@ class Limits:
 
     Attributes:
         max_pixels: pages with more are refused by their header. A decoded page takes 3 bytes a pixel (1 where
-            grey is enough), and up to 10 while it is being decoded.
+            grey is enough), and up to 12 while it is being decoded; of WebP with alpha and of AVIF up to 17,
+            of JPEG 2000 up to 25, since their libraries make images of their own.
         max_pages: pages of one file that are read; a file with more gets one error behind them.
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
             exceed `max_pixels` or twice `target_side`.

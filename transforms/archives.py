@@ -1,4 +1,7 @@
-"""Tar archives and Parquet files of images, expanded member by member, with one member in memory at a time.
+"""Tar archives and Parquet files of images, expanded member by member.
+
+Of a tar archive one member is in memory at a time; of a Parquet file a data page of the images and one of
+their names. Writers make pages of a megabyte, or of a thousand rows, whatever these hold.
 
 Nothing is ever written: a member's name is a name and no path, whatever `..` or `/` stands in it.
 """
@@ -22,6 +25,10 @@ _TAR = re.compile(r".*\.(tar|tar\.gz|tgz)", re.DOTALL | re.IGNORECASE)
 
 _MAX_HEADER = 1 << 20
 """Bytes of a tar member's extended header (a long name, PAX fields): tarfile reads it into memory whole."""
+
+_PARQUET_BUFFER = 1 << 20
+"""Bytes of a Parquet column that are read at a time. Without a buffer it is all of the column in a row group:
+hundreds of megabytes of images. Of a remote file each request fetches 4 MiB, whatever is asked for here."""
 
 _MAX_RATIO = 200
 _FREE_BYTES = 1 << 30
@@ -175,7 +182,7 @@ def _parquet_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -
     import pyarrow.parquet as pq
 
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=_PARQUET_BUFFER)
     except (pa.ArrowException, OSError) as error:
         raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
     path, names = _columns(parquet.schema_arrow)
@@ -201,8 +208,8 @@ def _group_members(
 ) -> Iterator[tuple[Member, int]]:
     """The members of a row group, and what each took in memory."""
     path, names = columns
-    # One row in memory at a time: it may have as many bytes as a file.
-    batches = parquet.iter_batches(1, row_groups=[group], columns=[path, *names])
+    # One row at a time: it may have as many bytes as a file. Threads would gain nothing on it.
+    batches = parquet.iter_batches(1, row_groups=[group], columns=[path, *names], use_threads=False)
     for row, batch in enumerate(batches, first_row):
         data = batch.column(path.partition(".")[0])
         if "." in path:

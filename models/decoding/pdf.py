@@ -17,13 +17,22 @@ _POINTS_PER_INCH = 72
 _MAX_SIDE = 65_000  # pixels, of a PDFium bitmap
 _WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
 
+_IMAGES = (
+    *(b"\xff\xd8", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"RIFF", b"GIF8", b"BM"),
+)
+"""How JPEG, PNG, TIFF (BigTIFF too), WebP, GIF and BMP begin."""
+
 _pdfium = threading.Lock()
 """PDFium must not be entered by two threads, whatever documents they work on."""
 
 
 def is_pdf(data: bytes) -> bool:
-    """Whether the bytes are a PDF; other readers too look for its signature in the first 1,024 bytes."""
-    return b"%PDF-" in data[:1024]
+    """Whether the bytes are a PDF; other readers too look for its signature in the first 1,024 bytes.
+
+    An image's are not: its comment may tell of the PDF that it was made from.
+    """
+    return b"%PDF-" in data[:1024] and not data.startswith(_IMAGES)
 
 
 def pages(data: bytes, limits: Limits, one_channel: bool) -> Iterator[Page | InputError]:

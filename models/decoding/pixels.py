@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,11 @@ from models.records import Image
 
 _ROTATIONS = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _FLIPS = {2: 1, 4: 0}  # EXIF orientation to cv2.flip's code
+
+_TILE = 256
+"""Side in pixels of what is converted at a time: what is made on the way takes up to 24 bytes a pixel."""
+
+_Box = tuple[int, int, int, int]
 
 
 def upright(image: Image, orientation: int) -> Image:
@@ -34,33 +41,69 @@ def to_bgr(image: PilImage.Image) -> Image:
     """
     mode = image.mode
     if mode.startswith("I") or mode == "F":
-        return _gray_to_bgr(to_8_bit(np.asarray(image)))
+        extremes = _extremes(image)
+        return _in_tiles(image, lambda tile: _gray_to_bgr(to_8_bit(np.asarray(tile), extremes)))
     if mode == "LAB":  # Lightness is what text is read by.
         return _gray_to_bgr(np.asarray(image.getchannel("L")))
     if image.has_transparency_data or mode in ("RGBa", "La"):
-        return _over_white(image)
+        return _in_tiles(image, _over_white)
     if mode == "L":
         return _gray_to_bgr(np.asarray(image))
-    rgb = image if mode == "RGB" else image.convert("RGB")
-    # Packing as BGR takes half the time of np.asarray and cv2.cvtColor.
-    packed = bytearray(rgb.tobytes("raw", "BGR"))
-    return np.frombuffer(packed, np.uint8).reshape(image.height, image.width, 3)
+    return _packed(image) if mode == "RGB" else _in_tiles(image, lambda tile: _packed(tile.convert("RGB")))
 
 
-def to_8_bit(values: npt.NDArray[np.generic]) -> Image:
+def to_8_bit(values: npt.NDArray[np.generic], extremes: tuple[float, float] | None = None) -> Image:
     """Scales grey values of any type to 0 to 255.
 
     Integers are taken to have the fewest bits of 8, 12 and 16 that hold their maximum (scanners store 12 bits
     in 16), floats to go up to 1 or 255 where they fit; others are stretched between their extremes.
+
+    Args:
+        values: of any shape, which the result has too.
+        extremes: the least and the greatest value of the image of which these are a part; None: their own.
     """
-    finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(finite.min()), float(finite.max())
+    finite = _finite(values)
+    low, high = extremes or (float(finite.min()), float(finite.max()))
     tops = (255.0, 4095.0, 65535.0) if np.issubdtype(values.dtype, np.integer) else (1.0, 255.0)
     top = next((top for top in tops if low >= 0 and high <= top), None)
     if top is None:
         finite, top = finite - low, high - low
     scaled: Image = np.rint(finite * (255.0 / max(top, 1e-30))).clip(0, 255).astype(np.uint8)
     return scaled
+
+
+def _finite(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _extremes(image: PilImage.Image) -> tuple[float, float]:
+    """The least and the greatest finite value of a grey image."""
+    tiles = (_finite(np.asarray(image.crop(box))) for box in _boxes(image))
+    lows, highs = zip(*((float(tile.min()), float(tile.max())) for tile in tiles), strict=True)
+    return min(lows), max(highs)
+
+
+def _in_tiles(image: PilImage.Image, convert: Callable[[PilImage.Image], Image]) -> Image:
+    """Converts an image to BGR piece by piece, so that only the result is as large as the image."""
+    boxes = _boxes(image)
+    bgr = np.empty((image.height, image.width, 3), np.uint8)
+    for left, top, right, bottom in boxes:
+        bgr[top:bottom, left:right] = convert(image.crop((left, top, right, bottom)))
+    return bgr
+
+
+def _boxes(image: PilImage.Image) -> list[_Box]:
+    """Left, top, right and bottom, in pixels, of the tiles of an image, which is loaded."""
+    image.load()  # Some formats tell their true size only then.
+    width, height = image.size
+    corners = ((x, y) for y in range(0, height, _TILE) for x in range(0, width, _TILE))
+    return [(x, y, min(x + _TILE, width), min(y + _TILE, height)) for x, y in corners]
+
+
+def _packed(rgb: PilImage.Image) -> Image:
+    # Packing as BGR takes half the time of np.asarray and cv2.cvtColor.
+    packed = bytearray(rgb.tobytes("raw", "BGR"))
+    return np.frombuffer(packed, np.uint8).reshape(rgb.height, rgb.width, 3)
 
 
 def _over_white(image: PilImage.Image) -> Image:

@@ -378,6 +378,24 @@ class TestDocuments:
     def test_pdf_after_other_bytes(self) -> None:
         assert one(b"\n" * 100 + pdf(["x"])).width > 0
 
+    @pytest.mark.parametrize(
+        ("kind", "options"),
+        [
+            ("JPEG", {"comment": b"made from %PDF-1.4"}),
+            ("GIF", {"comment": b"made from %PDF-1.4"}),
+            ("PNG", {"exif": b"made from %PDF-1.4"}),
+            ("WEBP", {"exif": b"made from %PDF-1.4"}),
+            ("TIFF", {"software": "made from %PDF-1.4"}),
+            ("TIFF", {"software": "made from %PDF-1.4", "big_tiff": True}),
+            ("BMP", {}),
+        ],
+    )
+    def test_an_image_that_tells_of_a_pdf_is_none(self, kind: str, options: dict[str, object]) -> None:
+        image = Image.frombytes("RGB", (8, 8), b"%PDF-1.4" * 24, "raw", "BGR")
+        data = encoded(kind, image, **options)
+        assert b"%PDF-" in data[:1024]
+        assert one(data).width == 8
+
     @pytest.mark.parametrize(("name", "kind"), [("encrypted", "encrypted"), ("no pages", "corrupt")])
     def test_pdf_that_cannot_be_read(self, name: str, kind: str) -> None:
         (item,) = [item for item in corpus.pdfs() if name in item.name]

@@ -5,6 +5,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,17 @@ MAX = 1 << 20
 def read(data: bytes, max_bytes: int = MAX) -> list[Member]:
     found = members("s.tar", io.BytesIO(data), len(data), max_bytes)
     return [member for member in found if member.data is not None]
+
+
+class Counted(io.BytesIO):
+    """A file that counts the bytes that were read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
 
 
 def told(found: list[Member]) -> list[tuple[str, str | int]]:
@@ -159,6 +171,19 @@ class TestParquet:
         assert [size for _, size in found] == [1 << 16] * 9 + ["too_large"]
         found = told(read(parquet({"bytes": [bytes(1 << 16)] * 100}), max_bytes=100))
         assert [size for _, size in found] == ["too_large"] * 10
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_of_a_row_group_no_more_is_read_than_the_row_needs(self, named: bool) -> None:
+        rows = [np.random.default_rng(row).bytes(50_000) for row in range(160)]
+        columns = {"bytes": rows, **({"uri": [f"{row}.jpg" for row in range(160)]} if named else {})}
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(columns), buffer, use_dictionary=False, write_batch_size=4)
+        file, seen = Counted(buffer.getvalue()), []
+        for member in members("s.tar", file, len(buffer.getvalue()), MAX):
+            assert member.data == rows[len(seen)]
+            seen.append(file.taken)
+        assert len(seen) == len(rows)
+        assert all(taken < (row + 1) * 50_000 + 4 * MAX for row, taken in enumerate(seen))
 
     def test_a_name_that_is_not_utf8_is_its_row_s_alone(self) -> None:
         names = pa.Array.from_buffers(
