@@ -133,8 +133,9 @@ def _show(args: argparse.Namespace) -> int:
 
 def _print_values(prefix: str, values: dict[str, Any]) -> None:
     for key, value in values.items():
-        text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        print(f"{prefix + key:<30} {text or '-'}")
+        if isinstance(value, tuple):
+            value = (", " if any(isinstance(item, str) for item in value) else " ").join(map(str, value))
+        print(f"{prefix + key:<30} {value if value != '' else '-'}")
 
 
 def _verify(args: argparse.Namespace) -> int:

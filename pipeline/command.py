@@ -46,6 +46,8 @@ def command(options: JobOptions) -> int:
         bundle = open_bundle(options.bundle, check=True)
         options = replace(options, read=options.read.settled(bundle.manifest))
         sources = list_sources(options.inputs, left_out)
+        if not options.local:
+            check_runner(options)
         with Lock(options.output, options.shard) as lock:
             done = resume(options, bundle)
             if options.local:
@@ -70,6 +72,13 @@ def command(options: JobOptions) -> int:
         rate, most = summary.error_rate, options.max_error_rate
         return say(TOO_MANY_ERRORS, f"{rate:.1%} of the rows are errors, --max_error_rate is {most:.1%}.")
     return DONE
+
+
+def check_runner(options: JobOptions) -> None:
+    """Refuses what Beam would refuse wave by wave; see `pipeline.runner.check`."""
+    from pipeline import runner
+
+    runner.check(options)
 
 
 def resume(options: JobOptions, bundle: Bundle) -> dict[int, Marker]:

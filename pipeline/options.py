@@ -161,6 +161,9 @@ def parse(argv: Sequence[str]) -> JobOptions:
     inputs += known.input
     if not inputs:
         raise UsageError("there is nothing to read: name files, folders or URIs (--help lists the options)")
+    for what, name in (("--output", known.output), *(("a path to read", name) for name in inputs)):
+        if not name.strip():
+            raise UsageError(f"{what} is empty: is a variable not set?")
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
     job = _values_of(known, _DEFAULT)

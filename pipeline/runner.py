@@ -12,11 +12,15 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     TestOptions,
 )
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
+from apache_beam.runners.runner import create_runner
 from apache_beam.transforms import environments
 
+from models.records import UsageError
 from pipeline.options import JobOptions
+from pipeline.status import reason
 from pipeline.workers import Worker, Workers
 
 URN = "ppocr-beam:environment:workers:v1"
@@ -73,6 +77,22 @@ def beam_options(options: JobOptions, workers: Workers | None) -> PipelineOption
     if workers is not None:
         beam.view_as(DirectOptions).direct_num_workers = workers.count
     return beam
+
+
+def check(options: JobOptions) -> None:
+    """Asks Beam about the runner and its options before there is a wave to fail.
+
+    Raises:
+        UsageError: there is no such runner, or it lacks an option.
+    """
+    beam = beam_options(options, None)
+    try:
+        runner = create_runner(str(options.runner))
+        errors = PipelineOptionsValidator(beam, runner).validate()
+    except (ValueError, ImportError, AttributeError) as error:
+        errors = [reason(error)]
+    if errors:
+        raise UsageError(f"--runner {options.runner}: {str(errors[0]).strip()}")
 
 
 def awaited(options: PipelineOptions) -> bool:

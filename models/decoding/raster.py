@@ -6,6 +6,7 @@ import functools
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 
 import cv2
@@ -33,6 +34,8 @@ _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 too; and FF 00, there, is a byte of 255."""
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 254
@@ -126,11 +129,11 @@ def _page(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool,
     try:
         width, height = image.size
         limits.check_size(width, height)
-        orientation = _orientation(image)
+        pixels = _pixels(image, data, limits, one_channel)
+        orientation = _orientation(image)  # only now: it reads a PNG's pixels too, and tells no error
         if orientation >= 5:
             width, height = height, width
-        pixels = upright(_pixels(image, data, limits, one_channel), orientation)
-        return Page(index=index, width=width, height=height, image=pixels)
+        return Page(index=index, width=width, height=height, image=upright(pixels, orientation))
     except Exception as error:
         raise _input_error(error, data, limits) from error
 
@@ -147,7 +150,31 @@ def _bgr_or_gray(image: PilImage.Image, data: bytes, limits: Limits, one_channel
         decoded = _opencv(data, reduction=1)
         if decoded is not None and decoded.shape[:2] == (image.height, image.width):
             return decoded
-    return to_bgr(image)
+    pixels = to_bgr(image)
+    if image.format == "PNG":
+        _check_png(data)
+    return pixels
+
+
+def _check_png(data: bytes) -> None:
+    """Compares the checksums of a PNG's pixels, which decoders pass over where what is left can be unpacked.
+
+    Raises:
+        InputError: one is wrong, or what follows is no chunk.
+    """
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = _number(data, at), data[at + 4 : at + 8]
+        body = memoryview(data)[at + 4 : at + 8 + length]
+        at += 12 + length
+        if kind == b"IEND":
+            return
+        if not kind.isalpha() or kind == b"IDAT" and zlib.crc32(body) != _number(data, at - 4):
+            raise InputError("corrupt", "The PNG is broken: its pixels do not fit their checksums.")
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
 
 
 def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:

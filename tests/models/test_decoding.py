@@ -283,6 +283,31 @@ class TestTruncation:
         assert error_of(data[: len(data) * 2 // 3]).kind == "truncated"
 
 
+class TestDamagedPng:
+    """Of pixels that are wrong nothing may be read."""
+
+    def test_pixels_that_cannot_be_unpacked(self) -> None:
+        data = bytearray(encoded("png"))
+        at = data.index(b"IDAT") + 12
+        data[at : at + 6] = bytes(6)
+        assert error_of(bytes(data)).kind == "corrupt"
+
+    def test_pixels_that_can_be_unpacked_and_are_others(self) -> None:
+        buffer = io.BytesIO()
+        picture().save(buffer, "PNG", compress_level=0)
+        data = bytearray(buffer.getvalue())
+        data[data.index(b"IDAT") + 500] ^= 0xFF
+        assert error_of(bytes(data)).kind == "corrupt"
+
+    def test_zeros_in_place_of_the_end(self) -> None:
+        data = encoded("png")
+        assert error_of(data[: len(data) // 2] + bytes(len(data) // 2)).kind in ("corrupt", "truncated")
+
+    def test_what_follows_the_pixels_does_not_matter(self) -> None:
+        data = encoded("png")
+        assert one(data + b"more").width == one(data[: data.index(b"IEND") - 4]).width
+
+
 class TestLimits:
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "GIF", "WEBP", "AVIF", "JPEG2000"])
     def test_pixels_are_capped_by_the_header(self, kind: str) -> None:

@@ -259,6 +259,19 @@ def test_files_that_have_changed_have_one_row_a_version_when_their_wave_is_read_
     assert json.loads(marker.read_text())["files"] == 0  # all of them have newer versions
 
 
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [("nosuch", "--runner nosuch: "), ("DataflowRunner", "--runner DataflowRunner: ")],
+)
+def test_a_runner_that_cannot_be_had_is_wrong_usage(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str], runner: str, message: str
+) -> None:
+    assert job("--runner", runner) == USAGE
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not markers(folder / "out")
+
+
 def test_broken_models_end_the_job_and_write_no_rows_of_it(
     job: Callable[..., int], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,7 +151,7 @@ def _parse_line(
     name, tab, rest = line.partition("\t")
     if not tab:
         return None, [Problem("no tab", where, line[:60])]
-    image = path.parent / name
+    image = _image_of(path, name)
     if there and not image.is_file():
         return None, [Problem("missing file", where, name)]
     if not rest.startswith("["):
@@ -167,6 +167,14 @@ def _parse_line(
     if not (isinstance(records, list) and all(isinstance(record, dict) for record in records)):
         return LabelledImage(image, (Region(rest),)), []
     return _regions(image, records, where)
+
+
+def _image_of(path: Path, name: str) -> Path:
+    """Where an image lies: beside its label file, whose own folder PPOCRLabel puts before its name."""
+    beside = path.parent / name
+    folder, _, rest = name.partition("/")
+    inside = path.parent / rest
+    return inside if rest and folder == path.parent.resolve().name and not beside.is_file() else beside
 
 
 def _regions(

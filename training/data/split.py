@@ -17,6 +17,7 @@ def split_labels(path: Path, dev: float, seed: int = 0) -> dict[Path, int]:
 
     Raises:
         FileNotFoundError: no such label file (a folder is not split: name the file in it).
+        UsageError: a part would have no image.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no label file")
@@ -25,6 +26,11 @@ def split_labels(path: Path, dev: float, seed: int = 0) -> dict[Path, int]:
         if line.strip():
             name = line.partition("\t")[0]
             sides["dev" if _share(name, seed) < dev else "train"].append(line)
+    if empty := next((side for side, lines in sides.items() if not lines), None):
+        raise UsageError(
+            f"{path}: of {sum(map(len, sides.values()))} lines none is for the {empty} part with --dev {dev} "
+            f"and --seed {seed}: give another seed or share, or more images"
+        )
     counts = {}
     for side, lines in sides.items():
         target = path.with_name(f"{path.stem}_{side}.txt")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.records import UsageError
 from training.data.charset import Charset
 from training.data.check import check_labels, write_crops
 from training.data.labels import LabelledImage, Problem, Region, images_of, read_labels, write_labels
@@ -140,6 +141,30 @@ def test_a_tall_image_of_a_line_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "rec_gt.txt").write_text("a.png\t1\n")
     pack_lines(read_labels(tmp_path / "rec_gt.txt"), tmp_path / "shard")
     assert Shard(tmp_path / "shard").image(0).shape == (40, 20, 3)
+
+
+def test_names_with_the_folder_before_them_are_found(tmp_path: Path) -> None:
+    """As PPOCRLabel writes them into the folder itself."""
+    (tmp_path / "my" / "my").mkdir(parents=True)
+    for place in ("my/a b.png", "my/b.png", "my/my/b.png"):
+        cv2.imwrite(str(tmp_path / place), np.full((20, 60), 255, np.uint8))
+    records = json.dumps([{"transcription": "x", "points": [[0, 0], [9, 0], [9, 9], [0, 9]]}])
+    names = ("my/a b.png", "b.png", "my/b.png", "other/a b.png")
+    (tmp_path / "my" / "Label.txt").write_text("".join(f"{name}\t{records}\n" for name in names))
+    found = read_labels(tmp_path / "my")
+    assert [image.path.relative_to(tmp_path).as_posix() for image in found.images] == [
+        "my/a b.png",
+        "my/b.png",
+        "my/my/b.png",
+    ]
+    assert [problem.detail for problem in found.problems] == ["other/a b.png"]
+
+
+def test_a_part_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Label.txt").write_text("".join(f"{name}.png\t[]\n" for name in "ab"))
+    with pytest.raises(UsageError, match="of 2 lines none is for the dev part with --dev 0"):
+        split_labels(tmp_path / "Label.txt", 0.0)
+    assert not (tmp_path / "Label_train.txt").exists()
 
 
 def test_split_keeps_images_whole_and_grows_stably(tmp_path: Path) -> None:
