@@ -109,6 +109,14 @@ def test_models_are_tuned_into_a_bundle(
     report = json.loads((work / "report" / "report.json").read_text("utf-8"))
     assert report["characters added"] == "Ä (4 lines)"
     assert set(report["scores"]) == {"yours, held out", "made, held out"}
+    for model, decisive, kept in (
+        ("recognition", "lines, 1-NED", "lines, exact"),
+        ("direction", "direction", "direction"),
+    ):  # the share was chosen by what the report says
+        curve = report[f"{model}, share of the way: scores on yours, made"]
+        for tried, side in (curve.split("; ")[0], "before"), (curve.split("; ")[-1], "after"):
+            yours, made = (report["scores"][f"{part}, held out"][side] for part in ("yours", "made"))
+            assert tried.partition(": ")[2] == f"{yours[decisive]:.4f}, {made[kept]:.4f}"
     assert "| yours, held out: 3 lines | lines, exact |" in capsys.readouterr().out
     text = (work / "report" / "report.md").read_text("utf-8")
     pictures = [part.split(")")[0] for part in text.split("![](")[1:]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from models.bundle import load_bundle
+from models.bundle import Bundle, load_bundle
 from models.reader import ReadOptions
 from models.records import Line
 from training.data.crops import read_image
@@ -61,27 +61,65 @@ def measure(name_or_folder: str | Path, images: tuple[LabelledImage, ...], worke
         workers: processes that read pages.
     """
     bundle = load_bundle(name_or_folder)
-    spec = bundle.manifest.recognition
-    lines, turned = list(labelled_lines(images, spec)), list(labelled_lines(images, spec, turned=True))
+    lines = list(labelled_lines(images, bundle.manifest.recognition))
     pairs = read_lines(bundle, lines)
-    score = line_score(pairs)
-    scores = {
-        "lines, exact": score.exact,
-        "lines, 1-NED": score.similarity,
-        "direction": direction_scores(bundle, lines, turned)["accuracy"],
-    }
+    scores = _scores_of_lines(pairs) | _scores_of_direction(bundle, images, lines)
     if not holds_pages(images):
         return Measured(images, scores, lines, pairs, {}, {}, {})
-    paths, truth = [image.path for image in images], truth_of(images)
-    read = texts_of(dict(read_images(name_or_folder, paths, ReadOptions(), workers)))
+    truth = truth_of(images)
+    read = _read_pages(name_or_folder, images, ReadOptions(), workers)
     counts = tallies(truth, read)
     total = sum(counts.values(), Tally()).score
     pages = {"images": len(images), **asdict(total)}
-    # What was found counts, however surely it was read: pages that are read badly have many lines too unsure.
-    found = texts_of(dict(read_images(name_or_folder, paths, ReadOptions(min_confidence=0.0), workers)))
-    detection = sum(tallies(truth, found).values(), Tally()).score.detection
-    scores |= {"detection H-mean": detection or 0.0, "word F1": total.words}
+    scores |= {**_scores_of_detection(name_or_folder, images, workers), "word F1": total.words}
     return Measured(images, scores, lines, pairs, pages, counts, read)
+
+
+def score_model(
+    name_or_folder: str | Path, model: str, images: tuple[LabelledImage, ...], workers: int = 1
+) -> dict[str, float]:
+    """Those of `measure`'s scores that say how good one of a bundle's models is.
+
+    Args:
+        name_or_folder: of the bundle.
+        model: one of `models.bundle.MODELS`; for detection the set must hold pages.
+        images: the set.
+        workers: processes that read pages.
+    """
+    if model == "detection":
+        return _scores_of_detection(name_or_folder, images, workers)
+    bundle = load_bundle(name_or_folder)
+    lines = list(labelled_lines(images, bundle.manifest.recognition))
+    if model == "direction":
+        return _scores_of_direction(bundle, images, lines)
+    return _scores_of_lines(read_lines(bundle, lines))
+
+
+def _scores_of_lines(pairs: list[Pair]) -> dict[str, float]:
+    score = line_score(pairs)
+    return {"lines, exact": score.exact, "lines, 1-NED": score.similarity}
+
+
+def _scores_of_direction(
+    bundle: Bundle, images: tuple[LabelledImage, ...], lines: list[Line]
+) -> dict[str, float]:
+    turned = list(labelled_lines(images, bundle.manifest.recognition, turned=True))
+    return {"direction": direction_scores(bundle, lines, turned)["accuracy"]}
+
+
+def _scores_of_detection(
+    name_or_folder: str | Path, images: tuple[LabelledImage, ...], workers: int
+) -> dict[str, float]:
+    # What was found counts, however surely it was read: pages that are read badly have many lines too unsure.
+    found = _read_pages(name_or_folder, images, ReadOptions(min_confidence=0.0), workers)
+    total = sum(tallies(truth_of(images), found).values(), Tally()).score
+    return {"detection H-mean": total.detection or 0.0}
+
+
+def _read_pages(
+    name_or_folder: str | Path, images: tuple[LabelledImage, ...], options: ReadOptions, workers: int
+) -> dict[str, list[Text]]:
+    return texts_of(dict(read_images(name_or_folder, [image.path for image in images], options, workers)))
 
 
 def write_report(

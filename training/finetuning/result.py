@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from models.bundle import MODELS, About, Bundle, load_bundle
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
-from training.evaluation.comparison import Measured, measure, write_report
+from training.evaluation.comparison import Measured, measure, score_model, write_report
 from training.export import AGREEMENT, accepted, export, write_model
-from training.finetuning.blend import Blend, blended, curve, try_blends
+from training.finetuning.blend import Blend, blended, curve, lost, walk_back
 from training.finetuning.sets import Sets
 from training.finetuning.wish import Wish
 from training.graph import load_trained
@@ -25,6 +26,47 @@ from training.tasks.loop import LAST
 log = logging.getLogger(__name__)
 
 REPORT = "report"
+DECISIVE = {"recognition": "lines, 1-NED", "detection": "detection H-mean", "direction": "direction"}
+"""Of `measure`'s scores the one that says whether a tuned model is better."""
+KEPT = {**DECISIVE, "recognition": "lines, exact"}
+"""The one that must not fall on made pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The bundle with other files in the place of some of its models, in the work folder.
+
+    Attributes:
+        wish: what is tuned to what.
+        bundle: the one to start from.
+        about: of the new one.
+    """
+
+    wish: Wish
+    bundle: Bundle
+    about: About
+
+    @property
+    def limits(self) -> Limits:
+        """Of the new bundle: the report says how well it reads."""
+        return Limits(max_bytes=8 * size(self.bundle), least_words=0.0)
+
+    def put_together(self, tuned: Mapping[str, Path]) -> Path:
+        """Its folder, with the exported models given by name, and the bundle's own for the others."""
+        manifest, folder = self.bundle.manifest, self.wish.work / "candidate"
+        shutil.rmtree(folder, ignore_errors=True)
+        models = {name: self.bundle.model_path(getattr(manifest, name)) for name in MODELS}
+        kept = {name: getattr(manifest, name) for name in MODELS if name not in tuned}
+        settings = {
+            f"{model}.{key}": value
+            for model in tuned
+            for key, value in dataclasses.asdict(getattr(manifest, model)).items()
+            if key not in ("file", "sha256", "charset", "output")
+        }
+        make_bundle(
+            {**models, **tuned}, self.about, folder, specs=kept, overrides=settings, limits=self.limits
+        )
+        return folder
 
 
 def conclude(
@@ -35,38 +77,63 @@ def conclude(
     Raises:
         UsageError: a tuned model is no better on the held-out part.
     """
-    models = {name: bundle.model_path(getattr(bundle.manifest, name)) for name in MODELS}
-    tried = {name: try_blends(best, wish.allowed_loss) for name, best in tuned.items()}
-    models |= {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
-    kept = {name: getattr(bundle.manifest, name) for name in MODELS if name not in tuned}
-    settings = {
-        f"{model}.{key}": value
-        for model in tuned
-        for key, value in dataclasses.asdict(getattr(bundle.manifest, model)).items()
-        if key not in ("file", "sha256", "charset", "output")
-    }
-    limits = Limits(max_bytes=8 * size(bundle), least_words=0.0)  # the report says how well it reads
-    about = about_tuned(wish, bundle, len(sets.yours) + len(sets.held_out))
-    candidate = wish.work / "candidate"
-    shutil.rmtree(candidate, ignore_errors=True)
-    make_bundle(models, about, candidate, specs=kept, overrides=settings, limits=limits)
+    candidate = Candidate(wish, bundle, about_tuned(wish, bundle, len(sets.yours) + len(sets.held_out)))
+    tried = {name: choose_share(candidate, sets, name, best) for name, best in tuned.items()}
+    folder = candidate.put_together(
+        {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
+    )
     parts = {"yours, held out": sets.held_out, "made, held out": sets.made_held_out}
     measured = {
-        name: (measure(wish.bundle, images, wish.workers), measure(candidate, images, wish.workers))
+        name: (measure(wish.bundle, images, wish.workers), measure(folder, images, wish.workers))
         for name, images in parts.items()
         if images
     }
     facts = _facts(wish, sets, tuned, tried, added)
-    write_report(wish.work / REPORT, bundle.manifest.name, about.name, measured, facts)
+    write_report(wish.work / REPORT, bundle.manifest.name, candidate.about.name, measured, facts)
     for model in tuned:
         share = tried[model][-1].share
         require_better(model, *measured["yours, held out"], share, report=wish.work / REPORT)
     figures = {name: pair[1].pages for name, pair in measured.items() if pair[1].pages}
-    files = {name: candidate / f"{name}.onnx" for name in MODELS}
-    specs = {name: getattr(load_bundle(candidate).manifest, name) for name in MODELS}
-    made = make_bundle(files, about, wish.output, specs=specs, figures=figures, limits=limits)
-    shutil.rmtree(candidate)
+    files = {name: folder / f"{name}.onnx" for name in MODELS}
+    specs = {name: getattr(load_bundle(folder).manifest, name) for name in MODELS}
+    made = make_bundle(
+        files, candidate.about, wish.output, specs=specs, figures=figures, limits=candidate.limits
+    )
+    shutil.rmtree(folder)
     return made
+
+
+def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path) -> tuple[Blend, ...]:
+    """How far one model goes to its tuned weights, by what the job would read with it.
+
+    Args:
+        candidate: to try it in; the other models are the bundle's own.
+        sets: what it is scored on. Without made images nothing but all the way is tried.
+        model: its name.
+        checkpoint: the best one of its run, with `start.safetensors` beside it.
+
+    Returns:
+        See `walk_back`.
+    """
+    wish = candidate.wish
+
+    def ask(share: float) -> Blend:
+        folder = candidate.put_together({model: exported(checkpoint, share)}) if share else wish.bundle
+        yours, made = (
+            score_model(folder, model, images, wish.workers) if images else {}
+            for images in (sets.held_out, sets.made_held_out)
+        )
+        tried = Blend(share, yours[DECISIVE[model]], made.get(KEPT[model], 0.0))
+        log.info("%s, %g of the way: yours %.4f, made %.4f", model, tried.share, tried.yours, tried.made)
+        return tried
+
+    tried = walk_back(ask, wish.allowed_loss)
+    if lost(tried) > wish.allowed_loss:
+        log.warning(
+            "even %g of the way the %s model loses %.4f on made text, more than --max_loss %g allows",
+            tried[-1].share, model, lost(tried), wish.allowed_loss,
+        )  # fmt: skip
+    return tried
 
 
 def exported(checkpoint: Path, share: float = 1.0) -> Path:
@@ -90,10 +157,6 @@ def exported(checkpoint: Path, share: float = 1.0) -> Path:
     path = checkpoint.with_name(f"{both.model}.onnx")
     write_model(accepted(both, weights), path)
     return path
-
-
-DECISIVE = {"recognition": "lines, 1-NED", "detection": "detection H-mean", "direction": "direction"}
-"""The score that says whether a tuned model is better."""
 
 
 def require_better(model: str, before: Measured, after: Measured, share: float, report: Path) -> None:
