@@ -77,7 +77,7 @@ def conclude(
     Raises:
         UsageError: a tuned model is no better on the held-out part.
     """
-    candidate = Candidate(wish, bundle, about_tuned(wish, bundle, len(sets.yours) + len(sets.held_out)))
+    candidate = Candidate(wish, bundle, about_tuned(wish, bundle, len(sets.yours)))
     tried = {name: choose_share(candidate, sets, name, best) for name, best in tuned.items()}
     folder = candidate.put_together(
         {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,19 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / CONFIG)
     keeper = Keeper(folder, start, max_minutes)
+    hush_lightning()
     trainer = make_trainer(config, folder, [keeper, TQDMProgressBar(refresh_rate=20)], keeper.step)
-    trainer.fit(task.system, train_loader(task, config, keeper.step), dev_loader(task))
+    log.info("training on %s, steps %d to %d", trainer.strategy.root_device, keeper.step + 1, config.steps)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found .* in eval mode", UserWarning)  # so with `fixed_norms`
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # of Lightning itself
+        trainer.fit(task.system, train_loader(task, config, keeper.step), dev_loader(task))
     return task.system.scores
+
+
+def hush_lightning() -> None:
+    """Keeps back what Lightning tells of itself at each start; its warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 def resumed_config(folder: Path, overrides: list[str]) -> Config:
@@ -150,7 +161,9 @@ def dev_loader(task: Task) -> DataLoader[Any] | None:
 def _start_from_pretrained(system: System, path: Path) -> None:
     checkpoint = load_checkpoint(path)
     kept = load_fitting(system.net, checkpoint.group("ema") or checkpoint.group("net"))
-    log.info("started from %s; %d weights kept their random start: %s", path, len(kept), ", ".join(kept[:8]))
+    log.info("started from %s", path)
+    if kept:
+        log.info("%d weights kept their random start: %s", len(kept), ", ".join(kept[:8]))
     if system.ema is not None:
         system.ema.averages = {name: value.clone() for name, value in system.net.state_dict().items()}
 

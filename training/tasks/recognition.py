@@ -193,8 +193,15 @@ def make_source(source: SourceConfig, charset: Charset) -> LineSource:
     """Opens a shard, or sets up lines made on the fly."""
     if source.shard:
         opened = ShardSource(Path(source.shard), charset, source.field)
-        for char, lines in count_missing(charset, opened.unspellable).most_common():
-            log.warning("%s: %d lines left out, the charset lacks %r", source.shard, lines, char)
+        missing = [
+            f"{char!r} ({lines})" for char, lines in count_missing(charset, opened.unspellable).most_common()
+        ]
+        if missing:
+            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+            log.warning(
+                "%s: %d lines left out, with characters that the charset lacks: %s%s",
+                source.shard, len(opened.unspellable), ", ".join(missing[:8]), more,
+            )  # fmt: skip
         return opened
     from training.synthesis.lines import LineSource as MadeLines
 

@@ -15,7 +15,7 @@ from training.data.lines import LineBatch
 from training.data.shards import write_shard
 from training.networks import build_network
 from training.tasks import recognition
-from training.tasks.recognition import RecognitionSystem, build, load_charset
+from training.tasks.recognition import RecognitionSystem, SourceConfig, build, load_charset, make_source
 
 CHARSET = Charset(("a", "b", " "))
 
@@ -165,3 +165,14 @@ def test_every_configuration_takes_a_step(name: str, tmp_path: Path) -> None:
     data = ["data.shape.widths=[64]", "data.shape.columns=128", "data.dev=[]"]
     task = build(load_config(name, [f"data.sources=[{{shard: '{tmp_path / 'lines'}'}}]", *data]))
     assert torch.isfinite(task.system.loss(task.train[0])["loss"])
+
+
+def test_lines_with_strange_characters_are_told_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["ab", "xa", "xy", *(f"b{char}" for char in "123456789")]
+    write_shard(tmp_path / "s", [(np.zeros((16, 30), np.uint8), {"text": text}) for text in texts])
+    make_source(SourceConfig(str(tmp_path / "s")), CHARSET)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert ": 11 lines left out, with characters that the charset lacks: 'x' (2), 'y' (1), '1' (1), " in said
+    assert said.endswith("'6' (1) and 3 more")
