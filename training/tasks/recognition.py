@@ -46,7 +46,7 @@ class SourceConfig:
         weight: share of the samples, relative to the other sources.
         field: which text of the shard's labels is learnt.
         seed: of the lines made on the fly.
-        keep: the lines are to be read as before and their texts not learnt; see `Settings.before`.
+        keep: the lines are to be read as before, beside learning their texts; see `Settings.before`.
     """
 
     shard: str = ""
@@ -130,21 +130,19 @@ class RecognitionSystem(System):
         self.before = Before(Path(config.data.before), charset) if config.data.before else None
 
     def loss(self, batch: LineBatch) -> dict[str, Tensor]:
-        """CTC, as the mean over lines of the loss a character; of kept lines what was said of them before."""
+        """CTC, as the mean over lines of the loss a character, and what was said of kept lines before."""
         images = self._layout(batch.images)
         logits = self.net(images)
         steps = torch.full((len(logits),), logits.shape[1], dtype=torch.long)
         logs = logits.float().log_softmax(2).transpose(0, 1)
         each = F.ctc_loss(logs, batch.targets, steps, batch.lengths, reduction="none", zero_infinity=True)
-        each = each / batch.lengths.clamp(min=1).to(each.device)
+        loss = (each / batch.lengths.clamp(min=1).to(each.device)).mean()
         if self.before is not None:
-            kept = self.before.kept(batch)
-            ctc, held = each[~kept].sum() / len(each), logits.new_zeros(())
+            kept, held = self.before.kept(batch), logits.new_zeros(())
             if kept.any():
                 said = self.before.said(images[kept], logits.shape[2])
                 held = kept.float().mean() * distillation_loss(logits[kept].float(), said)
-            return {"loss": ctc + self.config.data.keeping * held, "ctc": ctc, "kept": held}
-        loss = each.mean()
+            return {"loss": loss + self.config.data.keeping * held, "ctc": loss, "kept": held}
         if self.teacher is None:
             return {"loss": loss}
         distilled = distillation_loss(logits.float(), self._taught(batch.images, logits.shape[1]))
