@@ -21,7 +21,7 @@ from training.synthesis.pages import MIX
 
 log = logging.getLogger(__name__)
 
-MADE, MADE_HELD_OUT = 100, 30
+MADE, MADE_HELD_OUT = 300, 30
 """Made pages to learn from and to report on."""
 SEED, SEED_HELD_OUT = 70_001, 90_501
 """Of the made pages."""
