@@ -40,6 +40,8 @@ from training.tasks.loop import LAST, build_task, train
 RESULTS, STEPS = "results.json", "steps.json"
 PROBE = 3
 PARTS = ("detection", "direction", "recognition")
+SYSTEM = (*PARTS, "detection_large", "recognition_large")
+"""Configurations that a system's parts may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Plan:
 
     Attributes:
         data: task -> settings that are laid over its configuration's `data`: `sources`, `dev`, ...
-        overrides: `key=value` over everything else.
+        overrides: `key=value` over everything else; with the name of a system's part before it,
+            `recognition.pretrained=...`, over the training of that part alone.
         steps: of each run.
         seeds: 0 to seeds - 1.
     """
@@ -67,6 +70,16 @@ class Plan:
     overrides: tuple[str, ...]
     steps: int
     seeds: int
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The overrides of all runs, the slimming ones included."""
+        return tuple(each for each in self.overrides if each.partition(".")[0] not in SYSTEM)
+
+    def own(self, config: str) -> tuple[str, ...]:
+        """The overrides of one part's training, without its name."""
+        split = (each.partition(".") for each in self.overrides)
+        return tuple(change for name, _, change in split if name == config)
 
 
 def row_config(table: Table, row: Row, plan: Plan, seed: int, config: str = "") -> Config:
@@ -83,7 +96,7 @@ def row_config(table: Table, row: Row, plan: Plan, seed: int, config: str = "") 
     for change in (*table.changes, *row.changes):
         apply_override(tree, change.replace("WARM_UP", str(max(1, plan.steps // 20))))
     tree |= {"steps": plan.steps, "validate_every": 0, "loggers": [], "seed": seed}
-    for change in plan.overrides:
+    for change in (*plan.shared, *plan.own(config)):
         apply_override(tree, change)
     return build_config(tree)
 
@@ -164,11 +177,11 @@ def _slim(table: Table, number: int, plan: Plan, seed: int, folder: Path, own: P
     row, whole = table.rows[number], folder / f"{number}_{seed}" / LAST
     config = row_config(table, row, plan, seed)
     if row.slim == "quantize":
-        ways = pact_training(whole, own, plan.overrides, steps=plan.steps)
+        ways = pact_training(whole, own, plan.shared, steps=plan.steps)
         pact = next(way for way in ways if way.name == PACT)
         return Outcome(pact.scores[table.score], pact.size, pact.milliseconds, time.perf_counter() - start)
     limit = int(len(to_onnx(load_trained(whole)).SerializeToString()) * 1.4 / 2.6)
-    prune(whole, own, Budget(limit), plan.overrides, steps=plan.steps, say=lambda _: None)
+    prune(whole, own, Budget(limit), plan.shared, steps=plan.steps, say=lambda _: None)
     trained = load_trained(own / LAST)
     return _outcome(score(build_task(config), trained.network)[table.score], to_onnx(trained), own, start)
 
@@ -186,10 +199,10 @@ def _system(table: Table, row: Row, plan: Plan, seed: int, folder: Path, own: Pa
         model = to_onnx(load_trained(whole / LAST))
         if row.slim and name == "detection":
             limit = int(len(model.SerializeToString()) * 1.4 / 2.6)
-            prune(whole / LAST, own / name, Budget(limit), plan.overrides, steps=plan.steps)
+            prune(whole / LAST, own / name, Budget(limit), plan.shared, steps=plan.steps)
             model = to_onnx(load_trained(own / name / LAST))
         elif row.slim:
-            pact_training(whole / LAST, own / name, plan.overrides, steps=plan.steps)
+            pact_training(whole / LAST, own / name, plan.shared, steps=plan.steps)
             model = store_int8(to_onnx(load_trained(own / name / LAST)))  # the job's kernels are float
         models[name] = own / f"{name}.onnx"
         write_model(model, models[name])

@@ -23,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "table", type=int, choices=NUMBERS, metavar="TABLE", help="3 or 5 to 15, of the paper"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="laid over each row's configuration"
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="laid over each row's configuration; PART.key=value (tables 14 and 15: detection, direction, "
+        "recognition, detection_large, recognition_large) over the training of that network alone",
     )
     parser.add_argument(
         "--data",

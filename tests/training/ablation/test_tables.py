@@ -93,6 +93,25 @@ def test_recipes_say_what_the_paper_s_rows_say(data: dict) -> None:
     assert ([c.name for c in mixed.augment], [c.name for c in mixed.mix]) == (["bda"], ["mixup"])
 
 
+def test_a_part_of_a_system_has_settings_of_its_own(data: dict) -> None:
+    table, own = TABLES[15], ("seed=4", "detection.steps=90", "recognition_large.optimizer.lr=2e-4")
+    configs = {
+        name: row_config(table, row, plan(data, overrides=own), 0, name)
+        for row in table.rows
+        for name in row.configs
+    }
+    assert {name: config.steps for name, config in configs.items()} == {
+        "detection": 90,
+        "direction": 40,
+        "recognition": 40,
+        "detection_large": 40,
+        "recognition_large": 40,
+    }
+    assert configs["recognition_large"].optimizer.lr == 2e-4 != configs["recognition"].optimizer.lr
+    assert {config.seed for config in configs.values()} == {4}
+    assert plan(data, overrides=own).shared == ("seed=4",)  # and so of pruning and quantising
+
+
 def test_steps_follow_the_time_and_the_seeds(data: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.ablation.runs.seconds_a_step", lambda config: 0.5)
     # 5 rows of half a second a step and 48 of 60 seconds for steps
