@@ -20,11 +20,11 @@ from training.config import Choice
 from training.data.labels import LabelledImage, Region, read_labels, write_labels
 from training.data.lines import SyntheticSource
 from training.data.split import hold_out
-from training.evaluation.comparison import measure, write_report
+from training.evaluation.comparison import measure, score_model, write_report
 from training.finetuning import sets as made_sets
 from training.finetuning.blend import Blend, blended, curve, walk_back
 from training.finetuning.configure import configure, frozen
-from training.finetuning.result import require_better
+from training.finetuning.result import Candidate, ModelFile, choose_share, require_better
 from training.finetuning.run import finetune
 from training.finetuning.sets import Sets, new_characters
 from training.finetuning.wish import Wish, claim_work
@@ -319,6 +319,65 @@ def test_only_a_better_model_is_kept(bundle: Bundle, pages: Path, tmp_path: Path
             require_better(model, better, before, 1.0, report=tmp_path)
         with pytest.raises(UsageError, match=r"Only 0.4 of the way was gone: give a larger --max_loss"):
             require_better(model, better, before, 0.4, report=tmp_path)
+
+
+def test_a_model_goes_as_far_as_made_text_is_kept(
+    bundle: Bundle, pages: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = read_labels(pages).images
+    put, made = [], dict[float, float]()
+
+    def put_together(candidate: Candidate, tuned: dict[str, Path]) -> Path:
+        (put_in,) = tuned.values()
+        put.append(float(put_in.name))
+        return put_in
+
+    def score(folder: str | Path, model: str, shown: tuple[LabelledImage, ...]) -> dict[str, float]:
+        share = 0.0 if str(folder) == str(bundle.folder) else float(Path(folder).name)
+        assert model == "recognition" and shown in (images[:1], images[1:])
+        return {"lines, 1-NED": 0.5 + share / 10, "lines, exact": made[share]}
+
+    monkeypatch.setattr(Candidate, "put_together", put_together)
+    monkeypatch.setattr("training.finetuning.result.score_model", score)
+    monkeypatch.setattr(
+        "training.finetuning.result.exported", lambda _, share: ModelFile(Path(str(share)), "int8")
+    )
+    candidate = Candidate(wish(bundle, pages), bundle, About("tiny", "MIT", ("en",), ("ours",)))
+    sets = Sets(pages, images, images[:1], True, images[1:])
+    made.update({0.0: 0.8, 1.0: 0.78, 0.9: 0.79, 0.8: 0.796, 0.7: 0.8})
+    assert choose_share(candidate, sets, "recognition", pages)[-1] == Blend(0.8, 0.58, 0.796)
+    assert put == [1.0, 0.9, 0.8] and not caplog.records
+    made.update({share / 10: 0.7 for share in range(1, 11)})
+    assert choose_share(candidate, sets, "recognition", pages)[-1].share == 0.1
+    assert "even 0.1 of the way the recognition model loses 0.1000 on made text" in caplog.text
+    put.clear()
+    alone = replace(sets, made_held_out=())
+    assert choose_share(candidate, alone, "recognition", pages)[-1].share == 1.0 and put == [1.0]
+
+
+def test_a_detector_is_scored_by_what_it_finds_whoever_reads_it(tmp_path: Path) -> None:
+    latin = load_bundle("latin")
+    models = {name: latin.model_path(getattr(latin.manifest, name)) for name in MODELS}
+    specs = {name: getattr(latin.manifest, name) for name in MODELS}
+    picky = make_bundle(
+        models,
+        About("picky", "MIT", ("en",), ("ours",)),
+        tmp_path / "picky",
+        specs=specs,
+        overrides={"recognition.min_confidence": 0.9999},
+        limits=Limits(least_words=0),
+    )
+    sheet = np.full((200, 640, 3), 250, np.uint8)
+    regions = []
+    for y in (20, 110):
+        cv2.putText(sheet, "Total 12.50", (20, y + 50), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 3)
+        regions.append(Region("Total 12.50", ((15.0, y), (395.0, y), (395.0, y + 60.0), (15.0, y + 60.0))))
+    cv2.imwrite(str(tmp_path / "page.png"), sheet)
+    images = (LabelledImage(tmp_path / "page.png", tuple(regions)),)
+    read, unread = measure("latin", images), measure(picky.folder, images)
+    assert read.scores["word F1"] > unread.scores["word F1"] == 0.0
+    assert read.scores["detection H-mean"] == unread.scores["detection H-mean"] > 0.5
+    assert score_model("latin", "detection", images) == {"detection H-mean": read.scores["detection H-mean"]}
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,9 @@ class Plan:
     Attributes:
         data: task -> settings that are laid over its configuration's `data`: `sources`, `dev`, ...
         overrides: `key=value` over everything else; with the name of a system's part before it,
-            `recognition.pretrained=...`, over the training of that part alone.
-        steps: of each run.
+            `recognition.pretrained=...`, over the training of that part alone. Slimming it goes on from the
+            part's settings, but for its steps, rate and schedule (`training.continuation`).
+        steps: of each run without `steps` of its own, and of each slimming.
         seeds: 0 to seeds - 1.
     """
 
@@ -93,19 +94,50 @@ def row_config(table: Table, row: Row, plan: Plan, seed: int, config: str = "") 
     if task not in plan.data:
         raise ConfigError(f"the data file says nothing of {task}: give it {task}: {{sources: ..., dev: ...}}")
     tree = merge(read_yaml(name), {"data": dict(plan.data[task])})
+    overrides = (*plan.shared, *plan.own(config))
+    length = {"steps": plan.steps}
+    for change in overrides:
+        if change.startswith("steps="):
+            apply_override(length, change)
     for change in (*table.changes, *row.changes):
-        apply_override(tree, change.replace("WARM_UP", str(max(1, plan.steps // 20))))
-    tree |= {"steps": plan.steps, "validate_every": 0, "loggers": [], "seed": seed}
-    for change in (*plan.shared, *plan.own(config)):
+        apply_override(tree, change.replace("WARM_UP", str(max(1, length["steps"] // 20))))
+    tree |= {**length, "validate_every": 0, "loggers": [], "seed": seed}
+    for change in overrides:
         apply_override(tree, change)
     return build_config(tree)
+
+
+def check_plan(table: Table, plan: Plan) -> None:
+    """Builds all of a table's configurations before the first run.
+
+    Raises:
+        ConfigError: one cannot be built, or an override is of a part that the table does not have.
+    """
+    parts = {name for row in table.rows for name in row.configs}
+    for change in plan.overrides:
+        name = change.partition(".")[0]
+        if name in SYSTEM and name not in parts:
+            had = (
+                f"its parts are {', '.join(sorted(parts))}"
+                if parts
+                else "it trains one model: leave the name out"
+            )
+            raise ConfigError(f"the table has no part {name} for {change}; {had}")
+    for row in table.rows:
+        for part in row.configs or ("",):
+            row_config(table, row, plan, 0, part)
 
 
 def steps_for(table: Table, plan: Plan, minutes: float) -> int:
     """How many steps a run may have so that all of the table's runs take about `minutes`.
 
     A few steps of each row are timed; a fifth of the time is left for scoring and slimming.
+
+    Raises:
+        ConfigError: an override gives steps.
     """
+    if {"steps", *(f"{part}.steps" for part in SYSTEM)} & {each.partition("=")[0] for each in plan.overrides}:
+        raise ConfigError("--minutes chooses the steps: leave them out of the settings, or give --steps")
     probe = replace(plan, steps=1000)
     each = 0.0
     for row in table.rows:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="key=value",
         help="laid over each row's configuration; PART.key=value (tables 14 and 15: detection, direction, "
-        "recognition, detection_large, recognition_large) over the training of that network alone",
+        "recognition, detection_large, recognition_large) over that network's training alone",
     )
     parser.add_argument(
         "--data",
@@ -49,13 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the table and prints it."""
-    from training.ablation.runs import Plan, fixed_steps, report, run_table, steps_for
+    from training.ablation.runs import Plan, check_plan, fixed_steps, report, run_table, steps_for
     from training.ablation.tables import TABLES
     from training.claim import claim
     from training.config import read_yaml
 
     table, folder = TABLES[args.table], args.output / f"table{args.table}"
     plan = Plan(read_yaml(args.data), tuple(args.overrides), args.steps, args.seeds)
+    check_plan(table, plan)
     length = {"minutes": args.minutes} if args.minutes else {"steps": args.steps}
     claim(
         folder,

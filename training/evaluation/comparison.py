@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 
 from models.bundle import Bundle, load_bundle
-from models.reader import ReadOptions
+from models.decoding import decode
+from models.options import DEFAULTS
+from models.reader import ReadOptions, detector
 from models.records import Line
 from training.data.crops import read_image
 from training.data.labels import LabelledImage
@@ -67,28 +69,28 @@ def measure(name_or_folder: str | Path, images: tuple[LabelledImage, ...], worke
     if not holds_pages(images):
         return Measured(images, scores, lines, pairs, {}, {}, {})
     truth = truth_of(images)
-    read = _read_pages(name_or_folder, images, ReadOptions(), workers)
+    paths = [image.path for image in images]
+    read = texts_of(dict(read_images(name_or_folder, paths, ReadOptions(), workers)))
     counts = tallies(truth, read)
     total = sum(counts.values(), Tally()).score
     pages = {"images": len(images), **asdict(total)}
-    scores |= {**_scores_of_detection(name_or_folder, images, workers), "word F1": total.words}
+    scores |= {**_scores_of_detection(bundle, images), "word F1": total.words}
     return Measured(images, scores, lines, pairs, pages, counts, read)
 
 
 def score_model(
-    name_or_folder: str | Path, model: str, images: tuple[LabelledImage, ...], workers: int = 1
+    name_or_folder: str | Path, model: str, images: tuple[LabelledImage, ...]
 ) -> dict[str, float]:
-    """Those of `measure`'s scores that say how good one of a bundle's models is.
+    """Those of `measure`'s scores that say how good one of a bundle's models is, whatever the others are.
 
     Args:
         name_or_folder: of the bundle.
         model: one of `models.bundle.MODELS`; for detection the set must hold pages.
         images: the set.
-        workers: processes that read pages.
     """
-    if model == "detection":
-        return _scores_of_detection(name_or_folder, images, workers)
     bundle = load_bundle(name_or_folder)
+    if model == "detection":
+        return _scores_of_detection(bundle, images)
     lines = list(labelled_lines(images, bundle.manifest.recognition))
     if model == "direction":
         return _scores_of_direction(bundle, images, lines)
@@ -107,19 +109,14 @@ def _scores_of_direction(
     return {"direction": direction_scores(bundle, lines, turned)["accuracy"]}
 
 
-def _scores_of_detection(
-    name_or_folder: str | Path, images: tuple[LabelledImage, ...], workers: int
-) -> dict[str, float]:
-    # What was found counts, however surely it was read: pages that are read badly have many lines too unsure.
-    found = _read_pages(name_or_folder, images, ReadOptions(min_confidence=0.0), workers)
+def _scores_of_detection(bundle: Bundle, images: tuple[LabelledImage, ...]) -> dict[str, float]:
+    # Of the regions as they are found: the recogniser drops some and cuts others at cells.
+    find, found = detector(bundle, DEFAULTS), {}
+    for image in images:
+        page = next(decode(image.path.read_bytes(), DEFAULTS.limits, bundle.manifest.one_channel))
+        found[image.path.name] = [Text(line.polygon.tolist(), "") for line in find([page])[0].lines]
     total = sum(tallies(truth_of(images), found).values(), Tally()).score
     return {"detection H-mean": total.detection or 0.0}
-
-
-def _read_pages(
-    name_or_folder: str | Path, images: tuple[LabelledImage, ...], options: ReadOptions, workers: int
-) -> dict[str, list[Text]]:
-    return texts_of(dict(read_images(name_or_folder, [image.path for image in images], options, workers)))
 
 
 def write_report(

@@ -79,9 +79,13 @@ def conclude(
     """
     candidate = Candidate(wish, bundle, about_tuned(wish, bundle, len(sets.yours)))
     tried = {name: choose_share(candidate, sets, name, best) for name, best in tuned.items()}
-    folder = candidate.put_together(
-        {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
-    )
+    chosen = {name: exported(best, tried[name][-1].share) for name, best in tuned.items()}
+    for name, file in chosen.items():
+        if file.weights != "int8":
+            log.warning(
+                "int8 weights would change what the %s model decides: stored as %s", name, file.weights
+            )
+    folder = candidate.put_together({name: file.path for name, file in chosen.items()})
     parts = {"yours, held out": sets.held_out, "made, held out": sets.made_held_out}
     measured = {
         name: (measure(wish.bundle, images, wish.workers), measure(folder, images, wish.workers))
@@ -113,14 +117,14 @@ def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path)
         checkpoint: the best one of its run, with `start.safetensors` beside it.
 
     Returns:
-        See `walk_back`.
+        See `walk_back`. The old network is the bundle's, also where the way begins at a `--start` checkpoint.
     """
     wish = candidate.wish
 
     def ask(share: float) -> Blend:
-        folder = candidate.put_together({model: exported(checkpoint, share)}) if share else wish.bundle
+        folder = candidate.put_together({model: exported(checkpoint, share).path}) if share else wish.bundle
         yours, made = (
-            score_model(folder, model, images, wish.workers) if images else {}
+            score_model(folder, model, images) if images else {}
             for images in (sets.held_out, sets.made_held_out)
         )
         tried = Blend(share, yours[DECISIVE[model]], made.get(KEPT[model], 0.0))
@@ -136,7 +140,15 @@ def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path)
     return tried
 
 
-def exported(checkpoint: Path, share: float = 1.0) -> Path:
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model's file, and how its weights are stored: `int8` or `float32`."""
+
+    path: Path
+    weights: str
+
+
+def exported(checkpoint: Path, share: float = 1.0) -> ModelFile:
     """Exports a checkpoint beside it: with int8 weights, or as float32 where those would change too much.
 
     Args:
@@ -152,11 +164,9 @@ def exported(checkpoint: Path, share: float = 1.0) -> Path:
         trained.network.load_state_dict(blended(start, trained.network.state_dict(), share))
     both = export(trained)
     weights = "int8" if both.checked["int8"].agreement >= AGREEMENT else "float32"
-    if weights == "float32":
-        log.warning("int8 weights would change what the %s model decides: stored as float32", both.model)
     path = checkpoint.with_name(f"{both.model}.onnx")
     write_model(accepted(both, weights), path)
-    return path
+    return ModelFile(path, weights)
 
 
 def require_better(model: str, before: Measured, after: Measured, share: float, report: Path) -> None:

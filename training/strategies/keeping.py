@@ -1,8 +1,8 @@
 """Tuning without forgetting: what a network said before of some lines is what it is to go on saying.
 
 Self-distillation as prior preservation (Li and Hoiem 2016, Learning without Forgetting): on lines that stand
-for the rest of the world its own soft outputs of before are a target beside the labels. Those alone let a
-network drift, and what it said alone lets it lose more lines that it was barely right about than it wins.
+for the rest of the world its own soft outputs of before are a target beside the labels. With the labels alone
+a network drifts; with its own outputs alone it loses lines that it was barely right about.
 """
 
 from __future__ import annotations

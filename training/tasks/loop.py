@@ -64,7 +64,10 @@ def train(
     keeper = Keeper(folder, start, max_minutes)
     hush_lightning()
     trainer = make_trainer(config, folder, [keeper, TQDMProgressBar(refresh_rate=20)], keeper.step)
-    log.info("training on %s, steps %d to %d", trainer.strategy.root_device, keeper.step + 1, config.steps)
+    if keeper.step < config.steps:
+        log.info(
+            "training on %s, steps %d to %d", trainer.strategy.root_device, keeper.step + 1, config.steps
+        )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Found .* in eval mode", UserWarning)  # so with `fixed_norms`
         warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # of Lightning itself

@@ -10,7 +10,7 @@ import torch
 
 from models.records import UsageError
 from training.__main__ import main
-from training.ablation.runs import Outcome, Plan, report, row_config, steps_for
+from training.ablation.runs import Outcome, Plan, check_plan, report, row_config, steps_for
 from training.ablation.tables import TABLES
 from training.commands.ablate import NUMBERS
 from training.data.shards import write_shard
@@ -107,9 +107,39 @@ def test_a_part_of_a_system_has_settings_of_its_own(data: dict) -> None:
         "detection_large": 40,
         "recognition_large": 40,
     }
+    assert {name: config.schedule.options["warm_up"] for name, config in configs.items()} == {
+        "detection": 4,  # a twentieth of its steps
+        "direction": 2,
+        "recognition": 2,
+        "detection_large": 2,
+        "recognition_large": 2,
+    }
     assert configs["recognition_large"].optimizer.lr == 2e-4 != configs["recognition"].optimizer.lr
     assert {config.seed for config in configs.values()} == {4}
     assert plan(data, overrides=own).shared == ("seed=4",)  # and so of pruning and quantising
+
+
+@pytest.mark.parametrize(
+    ("number", "override", "message"),
+    [
+        (10, "recognition.steps=3", "no part recognition .* trains one model"),
+        (14, "recognition_large.steps=3", "no part recognition_large .* detection, direction, recognition"),
+        (15, "recognition_large.stepz=3", "stepz"),
+        (10, "optimizer.rate=3", "rate"),
+    ],
+)
+def test_what_no_run_would_take_is_refused_before_the_first(
+    number: int, override: str, message: str, data: dict
+) -> None:
+    check_plan(TABLES[number], plan(data))
+    with pytest.raises(UsageError, match=message):
+        check_plan(TABLES[number], plan(data, overrides=(override,)))
+
+
+@pytest.mark.parametrize("override", ["steps=3", "direction.steps=3"])
+def test_time_and_steps_are_not_both_given(override: str, data: dict) -> None:
+    with pytest.raises(UsageError, match="--minutes chooses the steps"):
+        steps_for(TABLES[14], plan(data, overrides=(override,)), 1.0)
 
 
 def test_steps_follow_the_time_and_the_seeds(data: dict, monkeypatch: pytest.MonkeyPatch) -> None:
