@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, source: str = "") -> None:
     """
     parser.add_argument(
         "--set",
-        dest="overrides",
+        dest="settings",
         action="append",
         default=[],
         type=parse_override,

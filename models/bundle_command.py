@@ -156,7 +156,7 @@ def _import(args: argparse.Namespace) -> int:
         args.recognition,
         args.dictionary,
         None if args.charset is None else read_characters(args.charset),
-        dict(args.overrides),
+        dict(args.settings),
     )
     _report(import_stock(stock, about_of(args), args.output), args.output, stock.characters or ())
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -71,14 +72,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             module = importlib.import_module(f"training.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    args, rest = parser.parse_known_args(arguments)
+    others, apart = settings_apart(arguments)
+    args, rest = parser.parse_known_args(others)
     # argparse gives up on positional arguments that stand behind an option; key=value may stand anywhere.
     settings = [text for text in rest if "=" in text and not text.startswith("-")]
-    if rest != settings or rest and not hasattr(args, "overrides"):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        args.overrides += settings
+    if rest != settings or rest + apart and not hasattr(args, "overrides"):
+        parser.error(f"unrecognized arguments: {' '.join(rest + apart)}")
+    if rest + apart:
+        args.overrides += settings + apart
     return args
+
+
+def settings_apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without the `key=value` that stand behind an option's values, and those.
+
+    argparse would give them to an option of several values, such as `--model detection recognition`. What
+    follows an option at once is left to it.
+    """
+    others, settings, behind = list[str](), list[str](), False
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        behind |= before.startswith("-")
+        setting = behind and not before.startswith("-") and re.match(r"[A-Za-z_][\w.]*=", argument)
+        (settings if setting else others).append(argument)
+    return others, settings
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_a_bundle_is_called_as_its_folder_unless_told_otherwise() -> None:
 
 def test_values_are_set_one_by_one() -> None:
     args = parsed("--set", "detection.limit=1280", "--set", "direction.threshold=1")
-    assert args.overrides == [("detection.limit", 1280), ("direction.threshold", 1)]
+    assert args.settings == [("detection.limit", 1280), ("direction.threshold", 1)]
 
 
 @pytest.mark.parametrize(

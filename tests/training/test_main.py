@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.__main__ import COMMANDS, main
+from training.__main__ import COMMANDS, main, parse
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -18,6 +18,38 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         main([command, "--help"])
     assert end.value.code == 0
     assert f"ppocr-train {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("behind", "asked"),
+    [
+        (
+            ["--model", "detection", "recognition", "steps=5", "data.batch=2"],
+            {"model": ["detection", "recognition"]},
+        ),
+        (["--freeze", "stages.0", "steps=5", "--workers", "1", "data.batch=2"], {"freeze": ["stages.0"]}),
+        (["steps=5", "data.batch=2", "--held_out", "0.3"], {"held_out": 0.3}),
+    ],
+)
+def test_settings_stand_behind_options_of_several_values(behind: list[str], asked: dict[str, object]) -> None:
+    args = parse(["finetune", "--bundle", "latin", "--data", "my", "--output", "a=b", *behind])
+    assert args.overrides == ["steps=5", "data.batch=2"] and str(args.output) == "a=b"
+    assert {name: getattr(args, name) for name in asked} == asked
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["synthesize", "pages", "--output", "x", "steps=5"],
+        ["bundle", "--detector", "d", "--direction", "e", "--recognizer", "r", "--output", "x", "steps=5"],
+    ],
+)
+def test_settings_of_a_command_that_has_none_are_refused(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    assert end.value.code == 2 and "unrecognized arguments: steps=5" in capsys.readouterr().err
 
 
 def test_help_needs_no_torch() -> None:

@@ -49,11 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the table and prints it."""
+    from models.records import UsageError
     from training.ablation.runs import Plan, check_plan, fixed_steps, report, run_table, steps_for
     from training.ablation.tables import TABLES
     from training.claim import claim
     from training.config import read_yaml
 
+    if not args.data.is_file():
+        raise UsageError(
+            f"{args.data} does not exist: it says what each task learns from; --help shows an example"
+        )
     table, folder = TABLES[args.table], args.output / f"table{args.table}"
     plan = Plan(read_yaml(args.data), tuple(args.overrides), args.steps, args.seeds)
     check_plan(table, plan)

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         models,
         bundle_arguments.about_of(args),
         args.output,
-        overrides=dict(args.overrides),
+        overrides=dict(args.settings),
         figures=dict(args.figures),
         limits=Limits(args.max_bytes, args.least_words),
     )

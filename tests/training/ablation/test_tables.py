@@ -149,6 +149,13 @@ def test_steps_follow_the_time_and_the_seeds(data: dict, monkeypatch: pytest.Mon
     assert steps_for(TABLES[3], plan(data, seeds=2), 1.0) == 9
 
 
+def test_a_missing_data_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "ablation.yaml")
+    assert main(["ablate", "9", "--data", missing, "--output", str(tmp_path / "out")]) == 2
+    assert f"{missing} does not exist: it says what each task learns from" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_data_that_lacks_the_task_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing of detection"):
         row_config(TABLES[3], TABLES[3].rows[0], plan({}), 0)
