@@ -74,12 +74,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             command.set_defaults(run=module.run)
     others, apart = settings_apart(arguments)
     args, rest = parser.parse_known_args(others)
+    rest += apart
     # argparse gives up on positional arguments that stand behind an option; key=value may stand anywhere.
     settings = [text for text in rest if "=" in text and not text.startswith("-")]
-    if rest != settings or rest + apart and not hasattr(args, "overrides"):
-        parser.error(f"unrecognized arguments: {' '.join(rest + apart)}")
-    if rest + apart:
-        args.overrides += settings + apart
+    if rest != settings or rest and not hasattr(args, "overrides"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides += settings
     return args
 
 

@@ -21,7 +21,7 @@ import onnx
 
 from models.bundle import About
 from models.reader import ReadOptions
-from training.ablation.tables import Row, Table
+from training.ablation.tables import TABLES, Row, Table
 from training.bundle import Limits, make_bundle, size
 from training.config import Config, ConfigError, apply_override, build_config, merge, read_yaml
 from training.evaluation.labelled import labelled_images
@@ -40,7 +40,7 @@ from training.tasks.loop import LAST, build_task, train
 RESULTS, STEPS = "results.json", "steps.json"
 PROBE = 3
 PARTS = ("detection", "direction", "recognition")
-SYSTEM = (*PARTS, "detection_large", "recognition_large")
+SYSTEM = {name for table in TABLES.values() for row in table.rows for name in row.configs}
 """Configurations that a system's parts may have."""
 
 
@@ -95,13 +95,13 @@ def row_config(table: Table, row: Row, plan: Plan, seed: int, config: str = "") 
         raise ConfigError(f"the data file says nothing of {task}: give it {task}: {{sources: ..., dev: ...}}")
     tree = merge(read_yaml(name), {"data": dict(plan.data[task])})
     overrides = (*plan.shared, *plan.own(config))
-    length = {"steps": plan.steps}
+    tree |= {"steps": plan.steps, "validate_every": 0, "loggers": [], "seed": seed}
     for change in overrides:
         if change.startswith("steps="):
-            apply_override(length, change)
+            apply_override(tree, change)
+    warm_up = str(max(1, build_config(tree).steps // 20))
     for change in (*table.changes, *row.changes):
-        apply_override(tree, change.replace("WARM_UP", str(max(1, length["steps"] // 20))))
-    tree |= {**length, "validate_every": 0, "loggers": [], "seed": seed}
+        apply_override(tree, change.replace("WARM_UP", warm_up))
     for change in overrides:
         apply_override(tree, change)
     return build_config(tree)

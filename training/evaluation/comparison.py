@@ -12,13 +12,12 @@ from typing import Any
 import cv2
 
 from models.bundle import Bundle, load_bundle
-from models.decoding import decode
 from models.options import DEFAULTS
 from models.reader import ReadOptions, detector
 from models.records import Line
 from training.data.crops import read_image
 from training.data.labels import LabelledImage
-from training.evaluation.labelled import holds_pages, labelled_lines
+from training.evaluation.labelled import holds_pages, labelled_lines, labelled_page
 from training.evaluation.lines import Pair, direction_scores, line_score, read_lines
 from training.evaluation.readings import read_images, texts_of, truth_of
 from training.evaluation.scoring import Tally, Text, normal, tallies
@@ -113,8 +112,8 @@ def _scores_of_detection(bundle: Bundle, images: tuple[LabelledImage, ...]) -> d
     # Of the regions as they are found: the recogniser drops some and cuts others at cells.
     find, found = detector(bundle, DEFAULTS), {}
     for image in images:
-        page = next(decode(image.path.read_bytes(), DEFAULTS.limits, bundle.manifest.one_channel))
-        found[image.path.name] = [Text(line.polygon.tolist(), "") for line in find([page])[0].lines]
+        (page,) = find([labelled_page(image)])
+        found[image.path.name] = [Text(line.polygon.tolist(), "") for line in page.lines]
     total = sum(tallies(truth_of(images), found).values(), Tally()).score
     return {"detection H-mean": total.detection or 0.0}
 

@@ -126,6 +126,7 @@ def test_a_part_of_a_system_has_settings_of_its_own(data: dict) -> None:
         (14, "recognition_large.steps=3", "no part recognition_large .* detection, direction, recognition"),
         (15, "recognition_large.stepz=3", "stepz"),
         (10, "optimizer.rate=3", "rate"),
+        (10, "steps=many", "steps"),
     ],
 )
 def test_what_no_run_would_take_is_refused_before_the_first(
