@@ -98,13 +98,14 @@ class RecognitionSpec(ModelFile):
         squeeze: part of its width that a crop loses at most to fit into a narrower one of `widths`; 0: none.
         least_height: lines lower than this are enlarged to it while they are cut out, see
             `models.geometry.crop_quad`; 0: never, as the references do.
-        min_confidence: lines read with less are dropped; by default half, as the references do. Networks
-            differ in how sure they are of what is no text.
-        confidence_scale: of two values that make a character's probability p the chance that it is right,
-            `models.ctc.calibrated`; 1 with a shift of 0: p as the network gives it. `ppocr-train calibrate`
+        min_confidence: lines whose characters have a lower mean probability are dropped; by default half, as
+            the references do. Networks differ in how sure they are of what is no text.
+        confidence_scale: of two values that make of a line's certainty the chance that it is right, see
+            `models.ctc.chance`; 1 with a shift of 0: the bundle is not calibrated. `ppocr-train calibrate`
             finds them, on labelled pages.
         confidence_shift: likewise.
-        review_threshold: a line needs review where its certainty is less, see `models.ctc.certainty`.
+        review_threshold: a line needs review where the chance that it is right is less, or, of a bundle that
+            is not calibrated, the probability of one of its characters.
         cell_gap: lines are cut between words that stand unusually far apart, this many heights of the line at
             least, see `models.cells.cells`; 0: never.
     """
@@ -124,7 +125,7 @@ class RecognitionSpec(ModelFile):
 
     @property
     def calibrated(self) -> bool:
-        """Whether confidences are more than what the network gives."""
+        """Whether a line's confidence is the chance that it is right."""
         return (self.confidence_scale, self.confidence_shift) != (1.0, 0.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,20 +58,6 @@ def decode(
     ]
 
 
-def calibrated(probabilities: npt.NDArray[np.float32], scale: float, shift: float) -> npt.NDArray[np.float32]:
-    """Chances of being right, of characters that a network gives these probabilities (Platt 1999).
-
-    The odds of p are raised to the power `scale` and multiplied by e to the power `shift`: the order stays.
-
-    Args:
-        probabilities: of any shape, each 0 to 1.
-        scale: above 0; under 1 for a network that is surer than it is right.
-        shift: above 0 for one that is less sure than it is right.
-    """
-    sure = np.clip(probabilities, _LEAST, 1 - _LEAST)
-    return np.asarray(1 / (1 + np.exp(-shift) * ((1 - sure) / sure) ** scale), np.float32)
-
-
 def certainty(confidences: npt.NDArray[np.float32]) -> float:
     """How sure it is that all characters of a line are right: a number of 0 to 1 to rank lines by.
 
@@ -83,6 +70,25 @@ def certainty(confidences: npt.NDArray[np.float32]) -> float:
     """
     logarithms = np.log(np.maximum(confidences, _LEAST))
     return float(np.exp(logarithms.sum() / np.sqrt(len(logarithms))))
+
+
+def chance(certainty: float, scale: float, shift: float) -> float:
+    """The chance that a line of this certainty is right (Platt 1999): the surer a line, the larger.
+
+    The odds of the certainty are raised to the power `scale` and multiplied by e to the power `shift`.
+
+    Args:
+        certainty: 0 to 1.
+        scale: above 0.
+        shift: above 0 for a network that is right more often than it is sure, and the other way round.
+    """
+    return float(1 / (1 + math.exp(-scale * log_odds(certainty) - shift)))
+
+
+def log_odds(probability: float) -> float:
+    """The logarithm of a probability's odds, of 0 and 1 that of what is next to them."""
+    near = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(near / (1 - near))
 
 
 def extents(reading: Reading, steps: float) -> tuple[Char, ...]:

@@ -59,7 +59,7 @@ class Recognizer:
         ]
 
     def _is_text(self, line: Line) -> bool:
-        return bool(line.text.strip()) and line.confidence >= self.spec.min_confidence
+        return bool(line.text.strip()) and line.probability >= self.spec.min_confidence
 
     def read(self, lines: Sequence[Line]) -> list[Line]:
         """Reads lines of any pages, and keeps all of them as they are.
@@ -77,8 +77,6 @@ class Recognizer:
         read = dict[int, tuple[ctc.Reading, float]]()
         for width, members in self._batches(crops):
             classes, probabilities = self._decide([crops[i] for i in members], width)
-            if spec.calibrated:
-                probabilities = ctc.calibrated(probabilities, spec.confidence_scale, spec.confidence_shift)
             readings = ctc.decode(classes, probabilities, spec.charset)
             for reading, i in zip(readings, members, strict=True):
                 read[i] = reading, classes.shape[1] * crops[i].shape[1] / width
@@ -102,24 +100,15 @@ class Recognizer:
         return parts
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
-        confidences = reading.confidences
+        confidence, probability, needs_review = judged(reading.confidences, self.spec)
         return replace(
             line,
             crop=None,
             text=reading.text,
-            # What mean() says, at a quarter of its time: a line has few characters, and a page many lines.
-            confidence=float(confidences.sum() / len(confidences)) if reading.text else 0.0,
-            needs_review=self._certainty(reading) < self.spec.review_threshold,
+            confidence=confidence,
+            probability=probability,
+            needs_review=needs_review,
             chars=ctc.extents(reading, steps) if self.chars else None,
-        )
-
-    def _certainty(self, reading: ctc.Reading) -> float:
-        """What review marks go by; 0 for an empty text."""
-        if not reading.text:
-            return 0.0
-        # A network's own probabilities are no chances that could be multiplied.
-        return (
-            ctc.certainty(reading.confidences) if self.spec.calibrated else float(reading.confidences.min())
         )
 
     def _batches(self, crops: Sequence[Image]) -> Iterator[tuple[int, list[int]]]:
@@ -144,3 +133,20 @@ class Recognizer:
             return outputs[0], outputs[1]
         classes = outputs[0].argmax(axis=2)
         return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
+
+
+def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, float, bool]:
+    """A line's confidence, the mean probability of its characters, and whether it needs review.
+
+    Args:
+        probabilities: of its characters, (n,); n may be 0.
+        spec: calibration and threshold.
+    """
+    if not len(probabilities):
+        return 0.0, 0.0, spec.review_threshold > 0
+    # What mean() says, at a quarter of its time: a line has few characters, and a page many lines.
+    mean = float(probabilities.sum() / len(probabilities))
+    if not spec.calibrated:
+        return mean, mean, bool(probabilities.min() < spec.review_threshold)
+    chance = ctc.chance(ctc.certainty(probabilities), spec.confidence_scale, spec.confidence_shift)
+    return chance, mean, chance < spec.review_threshold

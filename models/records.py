@@ -41,9 +41,10 @@ class Line:
         direction: 0, or 180 where the line was upside down and its crop was turned.
         direction_confidence: the classifier's probability of `direction`, or None where it was not asked.
         text: what was read.
-        confidence: mean confidence of the characters kept by CTC, 0 to 1; 0 for an empty text.
-        needs_review: whether its least certain character, or with a calibrated bundle its certainty
-            (`models.ctc.certainty`), is under the threshold that the bundle has or that was asked for.
+        confidence: the chance that the text is right, by a calibrated bundle; by another, `probability`.
+        probability: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
+        needs_review: whether its confidence, or by a bundle that is not calibrated its least certain
+            character, is under the threshold that the bundle has or that was asked for.
         chars: per-character confidences and extents, where asked for.
     """
 
@@ -54,6 +55,7 @@ class Line:
     direction_confidence: float | None = None
     text: str = ""
     confidence: float = 0.0
+    probability: float = 0.0
     needs_review: bool = False
     chars: tuple[Char, ...] | None = None
 

@@ -52,7 +52,7 @@ CHAR = pa.struct(
 LINE = pa.struct(
     [
         _field("text", pa.string(), "what the line says"),
-        _field("confidence", pa.float32(), "mean probability of its characters, 0 to 1"),
+        _field("confidence", pa.float32(), "how sure it is that the text is right, 0 to 1, see below"),
         _field(
             "polygon",
             pa.list_(_field("element", POINT, "a corner")),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -100,17 +101,14 @@ def test_extents_cover_the_line_without_gaps(classes: list[int]) -> None:
         assert all(a.x1 == b.x0 for a, b in pairwise(chars))
 
 
-def test_calibration_keeps_the_order_and_the_range() -> None:
-    raw = np.linspace(0, 1, 101, dtype=np.float32)
+def test_the_chance_keeps_the_order_and_the_range() -> None:
     for scale, shift in ((0.5, -1.0), (3.0, 2.0)):
-        found = ctc.calibrated(raw, scale, shift)
-        assert found.dtype == np.float32
-        assert (np.diff(found) >= 0).all()
-        assert 0 <= found.min() < found.max() <= 1
-    assert ctc.calibrated(raw, 1.0, 0.0) == pytest.approx(raw, abs=2e-6)
-    assert ctc.calibrated(np.array([0.8], np.float32), 0.5, 0.0) == pytest.approx(
-        [2 / 3]
-    )  # odds of 4 become 2
+        found = [ctc.chance(sure, scale, shift) for sure in np.linspace(0, 1, 101)]
+        assert found == sorted(found)
+        assert 0 <= found[0] < found[-1] <= 1
+    assert ctc.chance(0.7, 1.0, 0.0) == pytest.approx(0.7)
+    assert ctc.chance(0.8, 0.5, 0.0) == pytest.approx(2 / 3)  # odds of 4 become 2
+    assert ctc.chance(0.8, 1.0, math.log(2)) == pytest.approx(8 / 9)
 
 
 def test_certainty_lies_between_the_mean_and_the_product() -> None:

@@ -205,12 +205,12 @@ MARGINAL = (0.9, 0.55), (0.7, 0.65)
         pytest.param({}, None, [True, False], id="by the weakest character, under .6"),
         pytest.param({}, 0.7, [True, True], id="as asked"),
         pytest.param({"review_threshold": 0.5}, None, [False, False], id="as the bundle says"),
-        # Twice the odds: .947 and .710, .824 and .788; certainty .755 and .737.
+        # Certainties of .608 and .573; the odds halve.
         pytest.param(
-            {"confidence_shift": math.log(2), "review_threshold": 0.745},
+            {"confidence_shift": -math.log(2), "review_threshold": 0.42},
             None,
             [False, True],
-            id="by certainty",
+            id="by the chance",
         ),
     ],
 )
@@ -228,16 +228,21 @@ def test_lines_are_marked_for_review(
     assert [line.needs_review for line in lines] == marked
 
 
-def test_calibration_changes_lines_and_characters_alike(bundle: Bundle) -> None:
+def test_a_calibrated_line_is_as_sure_as_it_is_right_and_its_characters_stay(bundle: Bundle) -> None:
     spec = replace(
         bundle.manifest.recognition,
-        output="decision", color="gray", mean=(0.5,), std=(0.5,), confidence_shift=math.log(2),
+        output="decision", color="gray", mean=(0.5,), std=(0.5,),
+        confidence_shift=-math.log(2), min_confidence=0.69,
     )  # fmt: skip
+    crop = np.full((spec.height, 64), 200, np.uint8)
     stage = Recognizer(spec, GivenSession((0.9, 0.5)), chars=True)  # type: ignore[arg-type]
-    (read,) = stage.read([replace(line(""), crop=np.full((spec.height, 64), 200, np.uint8))])
+    (page,) = stage([Page(width=99, height=99, lines=(replace(line(""), crop=crop),))])
+    (read,) = page.lines  # its mean probability is enough, whatever its confidence
     assert read.chars is not None
-    assert [char.confidence for char in read.chars] == pytest.approx([18 / 19, 2 / 3])
-    assert read.confidence == pytest.approx((18 / 19 + 2 / 3) / 2)
+    assert [char.confidence for char in read.chars] == pytest.approx([0.9, 0.5])
+    assert read.probability == pytest.approx(0.7)
+    certainty = 0.45 ** (1 / math.sqrt(2))
+    assert read.confidence == pytest.approx(certainty / (2 - certainty))
 
 
 class FakeSession:

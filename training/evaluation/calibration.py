@@ -1,8 +1,8 @@
 """Confidences that mean something: a bundle's calibration and thresholds, found on labelled pages.
 
-A character's calibrated confidence is the chance that it is right (`models.ctc.calibrated`). Lines count
-where their region matches a label's. They are compared without spaces, as labels differ in those, and without
-case where the labels have none.
+A line's calibrated confidence is the chance that it is right (`models.ctc.chance`). Lines count where their
+region matches a label's. They are compared without spaces, as labels differ in those, and without case where
+the labels have none.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import Levenshtein
 
 from models import ctc
 from models.bundle import Bundle, RecognitionSpec, load_bundle, new_part, write_bundle
 from models.options import ReadOptions
 from models.reader import Reader
+from models.recognition import judged
 from models.records import InputError, Line
 from training.data.labels import LabelledImage
 from training.evaluation.readings import truth_of
 from training.evaluation.scoring import Text, counted, has_case, match, normal, polygon
 
-Values = npt.NDArray[np.float64]
-Confidences = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float32]
 
 RIGHT_MARKED = 0.05
-"""Share of the right lines that are marked for review, at most, on each set."""
+"""Share of the right lines that are marked for review, at most, in the mean of the sets."""
 BINS = 10
 
 
@@ -41,16 +40,24 @@ class ReadLine:
 
     Attributes:
         words: what it says.
-        confidences: of its characters, (n,), as the network gives them.
-        right: of each character whether it is right; None where no label matches the line.
-        whole: whether all is right; None where no label matches, or where the line is part of its label: that
-            it was cut short, the recogniser cannot know.
+        probabilities: of its characters, (n,), n at least 1.
+        right: whether it is right; None where no label matches, or where the line is part of its label: the
+            recogniser cannot know that it was cut short.
     """
 
     words: tuple[str, ...]
-    confidences: Confidences
-    right: npt.NDArray[np.bool_] | None = None
-    whole: bool | None = None
+    probabilities: Probabilities
+    right: bool | None = None
+
+    @property
+    def mean(self) -> float:
+        """What `min_confidence` is compared with."""
+        return float(self.probabilities.mean())
+
+    @property
+    def log_odds(self) -> float:
+        """Those of its certainty."""
+        return ctc.log_odds(ctc.certainty(self.probabilities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Quality:
     """How a recogniser's confidences do on a set, each 0 to 1.
 
     Attributes:
-        error: expected calibration error of characters.
+        error: expected calibration error of lines.
         wrong: share of the lines that are wrong.
         caught: share of the wrong lines that are marked for review.
         marked: share of the right lines that are marked too.
@@ -81,20 +88,16 @@ class Quality:
 
 
 def read_pages(bundle: Bundle, images: Sequence[LabelledImage]) -> list[ReadPage]:
-    """Reads labelled pages, with confidences as the network gives them, and compares.
+    """Reads labelled pages, and compares every line, whatever its confidence.
 
     Raises:
         UsageError: two images have the same file name.
     """
     truth = truth_of(images)
     fold = not has_case(truth)
-    plain = replace(bundle.manifest.recognition, confidence_scale=1.0, confidence_shift=0.0)
-    bundle = replace(bundle, manifest=replace(bundle.manifest, recognition=plain))
     reader = Reader(bundle, ReadOptions(min_confidence=0.0, chars=True))
-    return [
-        compare(truth[image.path.name], lines, fold)
-        for image, lines in ((image, _lines(reader, image.path)) for image in images)
-    ]
+    paths = [image.path for image in images]
+    return [compare(truth[path.name], _lines(reader, path), fold) for path in paths]
 
 
 def _lines(reader: Reader, path: Path) -> tuple[Line, ...]:
@@ -128,50 +131,50 @@ def _text(line: Line) -> Text:
 def _compared(line: Line, label: str | None, fold: bool) -> ReadLine:
     assert line.chars is not None  # they were asked for
     words = tuple(normal(line.text, fold).split())
-    confidences = np.array([char.confidence for char in line.chars], np.float32)
+    probabilities = np.array([char.confidence for char in line.chars], np.float32)
     if label is None:
-        return ReadLine(words, confidences)
+        return ReadLine(words, probabilities)
     read, expected = _letters(line.text, fold), _letters(label, fold)
-    right = np.array([char.isspace() for char in line.text])
-    at = np.flatnonzero(~right)
-    for tag, begin, end, *_ in Levenshtein.opcodes(read, expected):
-        right[at[begin:end]] = tag == "equal"
-    part = len(read) < len(expected) and "".join(read) in "".join(expected)
-    return ReadLine(words, confidences, right, None if part else read == expected)
+    part = len(read) < len(expected) and read in expected
+    return ReadLine(words, probabilities, None if part else read == expected)
 
 
-def _letters(text: str, fold: bool) -> list[str]:
-    return [char.upper() if fold else char for char in text if not char.isspace()]
+def _letters(text: str, fold: bool) -> str:
+    return "".join(normal(text, fold).split())
 
 
 def calibrate(sets: Mapping[str, Sequence[ReadPage]], spec: RecognitionSpec) -> RecognitionSpec:
     """The calibration and the thresholds that are best for sets of pages, each of which counts as much.
 
-    `min_confidence` gives the best word F1. `review_threshold` is the largest that marks no more than
-    `RIGHT_MARKED` of the right lines of any set.
+    `min_confidence` gives the best word F1, and `review_threshold` marks at most `RIGHT_MARKED` of the right
+    lines, both in the mean of the sets.
     """
-    scale, shift = platt([_characters(pages) for pages in sets.values()])
+    words = np.mean([word_f1s(pages, _GRID) for pages in sets.values()], axis=0)
+    spec = replace(spec, min_confidence=_GRID[int(words.argmax())])
+    lines = [known(pages, spec) for pages in sets.values()]
+    scale, shift = platt(lines)
     spec = replace(spec, confidence_scale=round(scale, 4), confidence_shift=round(shift, 4))
-    grid = [round(0.01 * step, 2) for step in range(100)]
-    totals = np.mean([_word_f1s(pages, spec, grid) for pages in sets.values()], axis=0)
-    spec = replace(spec, min_confidence=grid[int(totals.argmax())])
-    least = [np.quantile(right, RIGHT_MARKED) for pages in sets.values() if len(right := _right(pages, spec))]
-    return replace(spec, review_threshold=float(np.floor(100 * min(least, default=0.0)) / 100))
+    right = [[judged(line.probabilities, spec)[0] for line in of_set if line.right] for of_set in lines]
+    marked = np.mean([np.less.outer(sure, _GRID).mean(axis=0) for sure in right if sure] or [_GRID], axis=0)
+    return replace(spec, review_threshold=_GRID[int((marked <= RIGHT_MARKED).sum()) - 1])
 
 
-def platt(sets: Iterable[tuple[Confidences, npt.NDArray[np.bool_]]]) -> tuple[float, float]:
-    """Scale and shift for `models.ctc.calibrated`, by Newton's method; each set counts as much.
+_GRID = [step / 100 for step in range(100)]
+
+
+def platt(sets: Iterable[Sequence[ReadLine]]) -> tuple[float, float]:
+    """Scale and shift for `models.ctc.chance`, by Newton's method; each set counts as much.
 
     Args:
-        sets: characters' probabilities and whether they are right, (n,) both.
+        sets: lines of which it is known whether they are right.
     """
-    sets = [(sure, right) for sure, right in sets if len(sure)]
+    sets = [lines for lines in sets if lines]
     if not sets:
         return 1.0, 0.0
-    sure = np.clip(np.concatenate([sure for sure, _ in sets]).astype(float), 1e-6, 1 - 1e-6)
-    right = np.concatenate([right for _, right in sets]).astype(float)
-    weight = np.concatenate([np.full(len(sure), 1 / len(sure)) for sure, _ in sets])
-    inputs = np.stack([np.log(sure / (1 - sure)), np.ones(len(sure))], axis=1)
+    lines = [line for of_set in sets for line in of_set]
+    inputs = np.array([[line.log_odds, 1.0] for line in lines])
+    right = np.array([float(bool(line.right)) for line in lines])
+    weight = np.concatenate([np.full(len(of_set), 1 / len(of_set)) for of_set in sets])
     found = np.array([1.0, 0.0])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-inputs @ found))
@@ -181,29 +184,30 @@ def platt(sets: Iterable[tuple[Confidences, npt.NDArray[np.bool_]]]) -> tuple[fl
     return max(float(found[0]), 0.05), float(found[1])
 
 
-_PRIOR = 1e-4
+_PRIOR = 1e-3
 """What holds the two values near 1 and 0 where there are few mistakes to learn from."""
 
 
 def measure(pages: Sequence[ReadPage], spec: RecognitionSpec) -> Quality:
     """How confidences and thresholds do on a set."""
-    sure, right = _characters(pages)
-    if spec.calibrated:
-        sure = ctc.calibrated(sure, spec.confidence_scale, spec.confidence_shift)
-    lines = [(line.whole, _certainty(line, spec)) for line in _kept(pages, spec) if line.whole is not None]
-    marked = [(whole, certainty < spec.review_threshold) for whole, certainty in lines]
-    wrongs = [mark for whole, mark in marked if not whole]
-    rights = [mark for whole, mark in marked if whole]
+    lines = known(pages, spec)
+    found = [judged(line.probabilities, spec) for line in lines]
+    sure, right = np.array([each[0] for each in found]), np.array([bool(line.right) for line in lines])
+    marked = np.array([each[2] for each in found])
     return Quality(
         error=expected_error(sure, right),
-        wrong=len(wrongs) / max(len(marked), 1),
-        caught=sum(wrongs) / max(len(wrongs), 1),
-        marked=sum(rights) / max(len(rights), 1),
-        words=_word_f1s(pages, spec, [spec.min_confidence])[0],
+        wrong=_share(~right),
+        caught=_share(marked[~right]),
+        marked=_share(marked[right]),
+        words=word_f1s(pages, [spec.min_confidence])[0],
     )
 
 
-def expected_error(sure: Confidences, right: npt.NDArray[np.bool_]) -> float:
+def _share(which: npt.NDArray[np.bool_]) -> float:
+    return float(which.mean()) if len(which) else 0.0
+
+
+def expected_error(sure: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
     """How far confidence and share of the right are apart, in bins of equal width (ECE)."""
     if not len(sure):
         return 0.0
@@ -212,45 +216,23 @@ def expected_error(sure: Confidences, right: npt.NDArray[np.bool_]) -> float:
     return float(np.abs(apart).sum() / len(sure))
 
 
-def _characters(pages: Sequence[ReadPage]) -> tuple[Confidences, npt.NDArray[np.bool_]]:
-    lines = [line for page in pages for line in page.lines if line.right is not None]
-    sure = [line.confidences for line in lines] or [np.zeros(0, np.float32)]
-    right = [line.right for line in lines if line.right is not None] or [np.zeros(0, np.bool_)]
-    return np.concatenate(sure), np.concatenate(right)
+def known(pages: Iterable[ReadPage], spec: RecognitionSpec) -> list[ReadLine]:
+    """The lines that are not dropped and of which it is known whether they are right."""
+    lines = (line for page in pages for line in page.lines)
+    return [line for line in lines if line.right is not None and line.mean >= spec.min_confidence]
 
 
-def _confidences(line: ReadLine, spec: RecognitionSpec) -> Confidences:
-    if not spec.calibrated:
-        return line.confidences
-    return ctc.calibrated(line.confidences, spec.confidence_scale, spec.confidence_shift)
-
-
-def _certainty(line: ReadLine, spec: RecognitionSpec) -> float:
-    confidences = _confidences(line, spec)
-    return ctc.certainty(confidences) if spec.calibrated else float(confidences.min())
-
-
-def _kept(pages: Iterable[ReadPage], spec: RecognitionSpec) -> Iterator[ReadLine]:
-    for page in pages:
-        yield from (line for line in page.lines if _confidences(line, spec).mean() >= spec.min_confidence)
-
-
-def _right(pages: Sequence[ReadPage], spec: RecognitionSpec) -> list[float]:
-    """The certainties of the lines that are right."""
-    return [_certainty(line, spec) for line in _kept(pages, spec) if line.whole]
-
-
-def _word_f1s(pages: Sequence[ReadPage], spec: RecognitionSpec, thresholds: Sequence[float]) -> list[float]:
-    """Word F1 with each of ascending values of `min_confidence`."""
+def word_f1s(pages: Sequence[ReadPage], thresholds: Sequence[float]) -> list[float]:
+    """Word F1 with each of these values of `min_confidence`."""
     labelled = sum(page.words.total() for page in pages)
     right, read = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     for page in pages:
-        lines = [(_confidences(line, spec).mean(), line.words) for line in page.lines]
+        lines = [(line.mean, line.words) for line in page.lines]
         for number, least in enumerate(thresholds):
-            words = Counter(word for sure, words in lines if sure >= least for word in words)
+            words = Counter(word for mean, words in lines if mean >= least for word in words)
             read[number] += words.total()
             right[number] += (words & page.words).total()
-    return list(2 * right / np.maximum(labelled + read, 1))
+    return [float(value) for value in 2 * right / np.maximum(labelled + read, 1)]
 
 
 def write_calibrated(name_or_folder: str | Path, spec: RecognitionSpec, output: Path) -> Bundle:
