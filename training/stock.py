@@ -118,7 +118,8 @@ def _folded(
     inputs = [numpy_helper.from_array(known[name], name) for name in dict.fromkeys(node.input) if name]
     output = helper.make_empty_tensor_value_info(node.output[0])
     graph = helper.make_graph([node], "constant", [], [output], inputs)
-    return np.asarray(ReferenceEvaluator(helper.make_model(graph, opset_imports=opset)).run(None, {})[0])
+    outputs: Any = ReferenceEvaluator(helper.make_model(graph, opset_imports=opset)).run(None, {})
+    return np.asarray(outputs[0])
 
 
 @dataclass
