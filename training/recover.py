@@ -206,6 +206,8 @@ def candidates(file: onnx.ModelProto, spec: Spec) -> Iterator[Choice]:
         yield Choice(earlier.name, {**earlier.options, **options})
     for path in sorted(CONFIGS.glob(f"{model_name(spec)}*.yaml")):
         tree = read_yaml(path)["network"]
+        if tree["name"] == "pretrained":  # whatever it was begun with
+            continue
         yield Choice(tree["name"], {**tree.get("options", {}), **options})
 
 

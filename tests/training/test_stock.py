@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -16,6 +19,7 @@ from models.session import Session
 from training.adapt import fit, fit_charset, fit_gray, fit_height, without_gelu
 from training.checkpoint import CheckpointError
 from training.config import Choice, load_config
+from training.data.shards import write_shard
 from training.graph import Trained, to_onnx
 from training.networks import build_network
 from training.networks.stock import StockNet, from_tree
@@ -29,7 +33,7 @@ from training.recover import (
     start_from_stock,
 )
 from training.stock import StockError, parse, with_norms
-from training.tasks.loop import with_pretrained_network
+from training.tasks.loop import build_task, with_pretrained_network
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -198,6 +202,24 @@ def test_network_is_fitted_to_what_a_configuration_asks_for(
     assert begun.network == start.network
     with pytest.raises(CheckpointError, match="needs pretrained=FILE"):
         with_pretrained_network(config)
+
+
+def test_stock_configurations_take_a_step(starts: dict[str, Start], small: Bundle, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    write_shard(tmp_path / "lines", ((pixels[:32], {"text": "ab 12", "cased": "ab 12"}) for _ in range(3)))
+    cv2.imwrite(str(tmp_path / "page.png"), pixels)
+    regions = [{"transcription": "ab", "points": [[10, 10], [90, 10], [90, 40], [10, 40]]}]
+    (tmp_path / "Label.txt").write_text(f"page.png\t{json.dumps(regions)}\n", "utf-8")
+    sources = {"recognition": f"shard: '{tmp_path / 'lines'}'", "detection": f"labels: '{tmp_path}'"}
+    for model, source in sources.items():
+        config = load_config(f"{model}_stock", [f"data.sources=[{{{source}}}]", "data.dev=[]"])
+        start = fit(starts[model], getattr(small.manifest, model), config, model == "recognition", gelu=False)
+        task = build_task(replace(config, network=start.network))
+        task.system.net.load_state_dict(start.weights)
+        assert torch.isfinite(task.system.loss(task.train[0])["loss"])
+        for pattern in config.freeze:
+            frozen = [p for name, p in task.system.net.named_parameters() if fnmatch(name, pattern)]
+            assert frozen and not any(p.requires_grad for p in frozen)
 
 
 def test_own_networks_have_no_pooling_to_leave_out(small: Bundle) -> None:
