@@ -39,6 +39,8 @@ def fit(start: Start, spec: Spec, config: Config, columns: bool = False, gelu: b
     Raises:
         UsageError: the network cannot be fitted so.
     """
+    if isinstance(spec, RecognitionSpec):
+        start = fit_charset(start, load_charset(config.data.charset).characters)
     if start.network.name != "stock":
         if columns or not gelu:
             raise UsageError("only PP-OCR's own networks have a last pooling or GELU to leave out")
@@ -47,10 +49,8 @@ def fit(start: Start, spec: Spec, config: Config, columns: bool = False, gelu: b
     wanted = shape[config.task](config.data)
     if (spec.color, wanted.color) == ("bgr", "gray"):
         start = fit_gray(start, spec.mean, spec.std)
-    if isinstance(spec, RecognitionSpec):
-        if columns or wanted.height != spec.height:
-            start = fit_height(start, columns)
-        start = fit_charset(start, load_charset(config.data.charset).characters)
+    if isinstance(spec, RecognitionSpec) and (columns or wanted.height != spec.height):
+        start = fit_height(start, columns)
     return start if gelu else without_gelu(start)
 
 
@@ -96,6 +96,8 @@ def fit_height(start: Start, columns: bool = False) -> Start:
         UsageError: its last pooling is another.
     """
     nodes = _nodes(start)
+    if not columns and any(node.op == "mean" and node.attributes["axes"] == [2] for node in nodes):
+        return start  # fitted before
     pool = next((node for node in reversed(nodes) if node.op == "average_pool"), None)
     if pool is None or pool.attributes["kernel"] != pool.attributes["stride"]:
         raise UsageError("the recogniser has no pooling of all rows before its columns: keep its height")
@@ -117,6 +119,8 @@ def fit_charset(start: Start, charset: Sequence[str]) -> Start:
     A character that it knew keeps its weights. A new one starts as the letter that it is a form of, else as
     the average one, and a little less likely than that: at first it is never read, and then soon.
     """
+    if tuple(charset) == start.charset:
+        return start
     rows = {char: number for number, char in reversed(list(enumerate(start.charset, 1)))}
     weights = dict(start.weights)
     for kind in ("weight", "bias"):
