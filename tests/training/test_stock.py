@@ -294,12 +294,12 @@ def test_pooling_that_is_missing_is_told() -> None:
     model = graph_of(
         [
             helper.make_node("Conv", ["x", "w"], ["a"]),
-            helper.make_node("ReduceMean", ["a"], ["b"], axes=[2], keepdims=0),
+            helper.make_node("Squeeze", ["a", "axes"], ["b"]),
             helper.make_node("Transpose", ["b"], ["c"], perm=[0, 2, 1]),
             helper.make_node("MatMul", ["c", "m"], ["d"]),
             helper.make_node("Softmax", ["d"], ["y"], axis=2),
         ],
-        {**convolution(), "m": np.ones((4, 5), np.float32)},
+        {**convolution(), "m": np.ones((4, 5), np.float32), "axes": np.array([2])},
     )
     parsed = parse(model, constants(model.graph))
     weights = {name: torch.from_numpy(np.array(value)) for name, value in parsed.weights.items()}
