@@ -1,0 +1,306 @@
+"""Lines out of a page's glyphs, cut as the job's labels are: at gaps of one and a half heights.
+
+Pure functions; places are points of the shown page as in `training.pdfs.layer`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data.charset import normalize
+from training.pdfs.layer import Box, Glyph
+
+CUT_GAP = 1.3
+"""A gap of as many ems parts lines: one and a half heights of a line's ink,"""
+CUT_GAP_APART = 0.6
+"""and of as many where the layer goes on elsewhere: columns, cells."""
+WORD_GAP = 0.16
+"""A gap of as many ems parts words."""
+WORD_GAP_TURNED = 0.22
+"""The same where only the outlines tell the gap, not the font's widths."""
+
+_ACCENTS = {
+    "`": "\u0300", "\u00b4": "\u0301", "\u02c6": "\u0302", "^": "\u0302", "\u02dc": "\u0303", "~": "\u0303",
+    "\u00af": "\u0304", "\u02d8": "\u0306", "\u02d9": "\u0307", "\u00a8": "\u0308", "\u02da": "\u030a",
+    "\u02dd": "\u030b", "\u02c7": "\u030c", "\u00b8": "\u0327", "\u02db": "\u0328",
+}  # fmt: skip
+"""Accents that stand alone in a layer, as old TeX fonts set them over a letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text.
+
+    Attributes:
+        glyphs: along the line.
+        text: what it says, NFC, ligatures apart.
+        quad: (4, 2) float64, clockwise from the text's top left, about the ink.
+        size: of its largest font, in points.
+        fault: why nobody should be judged by it; empty: nothing is wrong.
+    """
+
+    glyphs: tuple[Glyph, ...]
+    text: str
+    quad: npt.NDArray[np.float64]
+    size: float
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class _Run:
+    """Glyphs in a row, in the frame of their direction: u along the line, v down from it."""
+
+    glyphs: list[Glyph]
+    begin: float
+    end: float
+    baseline: float
+    size: float
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        return self.glyphs[0].number, self.glyphs[-1].number
+
+
+def lines_of(glyphs: Sequence[Glyph]) -> list[Line]:
+    """All lines of a page, of each direction; slanting ones have a fault."""
+    groups: dict[int, list[Glyph]] = defaultdict(list)
+    for glyph in glyphs:
+        if glyph.size > 0:
+            groups[glyph.direction].append(glyph)
+    lines = [_slanting(run) for run in _neighbours(groups.pop(-1, []))]
+    for direction, members in groups.items():
+        lines += [line_of(run.glyphs, direction) for run in _merged(_runs(members, direction))]
+    return sorted(_crossed(lines), key=lambda line: min(glyph.number for glyph in line.glyphs))
+
+
+def _frame(direction: int) -> npt.NDArray[np.float64]:
+    """Rows: unit vectors along the text and down from it."""
+    x, y = ((1, 0), (0, 1), (-1, 0), (0, -1))[direction]
+    return np.array([[x, y], [-y, x]], np.float64)
+
+
+def in_frame(box: Box, direction: int) -> Box:
+    """A box seen from where the text stands upright."""
+    x0, y0, x1, y1 = box
+    return ((x0, y0, x1, y1), (y0, -x1, y1, -x0), (-x1, -y1, -x0, -y0), (-y1, x0, -y0, x1))[direction]
+
+
+def _place(glyph: Glyph, direction: int) -> tuple[float, float, float]:
+    """Begin, end and baseline of a glyph; the end is that of its advance, as far as it is known."""
+    u, v = _frame(direction) @ glyph.origin
+    if direction == 0 and glyph.advance:
+        return float(u), float(u) + glyph.advance, float(v)
+    box = in_frame(glyph.box, direction)
+    return min(float(u), box[0]), box[2], float(v)
+
+
+def _runs(glyphs: Sequence[Glyph], direction: int) -> list[_Run]:
+    """Glyphs that follow each other in the layer and on a baseline."""
+    runs: list[_Run] = []
+    for glyph in glyphs:
+        begin, end, baseline = _place(glyph, direction)
+        last = runs[-1] if runs else None
+        if (
+            last is not None
+            and abs(baseline - last.baseline) < 0.08 * max(glyph.size, last.size)
+            and -0.5 * glyph.size < begin - last.end < CUT_GAP * max(glyph.size, last.size)
+            and begin >= last.begin
+        ):
+            last.glyphs.append(glyph)
+            last.end, last.size = max(last.end, end), max(last.size, glyph.size)
+        else:
+            runs.append(_Run([glyph], begin, end, baseline, glyph.size))
+    return runs
+
+
+def _merged(runs: Sequence[_Run]) -> list[_Run]:
+    """Runs side by side joined: raised and lowered ones, and what the layer has in another order."""
+    lines: list[_Run] = []
+    for run in sorted(runs, key=lambda each: (each.begin, each.glyphs[0].number)):
+        near = [line for line in lines if _side_by_side(line, run)]
+        if not near:
+            lines.append(replace(run, glyphs=list(run.glyphs)))
+            continue
+        line = min(near, key=lambda each: (abs(each.baseline - run.baseline), -each.end))
+        line.glyphs += run.glyphs
+        if run.size * len(run.glyphs) > line.size * len(line.glyphs) / 2 and run.size > line.size:
+            line.baseline = run.baseline
+        line.end, line.size = max(line.end, run.end), max(line.size, run.size)
+    return lines
+
+
+def _side_by_side(line: _Run, run: _Run) -> bool:
+    top = max(line.baseline - 0.7 * line.size, run.baseline - 0.7 * run.size)
+    bottom = min(line.baseline + 0.2 * line.size, run.baseline + 0.2 * run.size)
+    size = max(line.size, run.size)
+    if bottom - top < 0.5 * 0.9 * min(line.size, run.size):
+        return False
+    gap = run.begin - line.end
+    follows = any(abs(first - last) == 1 for first in run.numbers for last in _ends(line))
+    return -0.3 * size < gap < (CUT_GAP if follows else CUT_GAP_APART) * size
+
+
+def _ends(line: _Run) -> tuple[int, int]:
+    numbers = [glyph.number for glyph in line.glyphs[-40:]]
+    return min(numbers), max(numbers)
+
+
+def line_of(glyphs: Sequence[Glyph], direction: int) -> Line:
+    """A line of glyphs: its text, the quad about its ink, and what is wrong with it."""
+    ordered = _with_accents(
+        sorted(glyphs, key=lambda each: (_place(each, direction)[0], each.number)), direction
+    )
+    size = max(glyph.size for glyph in ordered)
+    text = clean(_spaced(ordered, direction))
+    boxes = np.array([in_frame(glyph.box, direction) for glyph in ordered])
+    baseline = median(_place(glyph, direction)[2] for glyph in ordered if glyph.size > 0.8 * size)
+    # Dots and dashes get a box as tall as small letters, as in made pages.
+    left, top = boxes[:, 0].min(), min(boxes[:, 1].min(), baseline - 0.45 * size)
+    right, bottom = boxes[:, 2].max(), max(boxes[:, 3].max(), baseline)
+    margin = 0.06 * (bottom - top)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    corners += margin * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    quad = corners @ _frame(direction)
+    return Line(tuple(ordered), text, quad, size, _fault(ordered, text, boxes))
+
+
+def _fault(glyphs: Sequence[Glyph], text: str, boxes: npt.NDArray[np.float64]) -> str:
+    if any(not glyph.text for glyph in glyphs) or not text:
+        return "unmapped"
+    if any(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc", "Cs") for char in text):
+        return "unmapped"
+    if any(unicodedata.combining(char) for char in text):
+        return "accents"
+    widths = boxes[:, 2] - boxes[:, 0]
+    shared = np.minimum(boxes[:-1, 2], boxes[1:, 2]) - np.maximum(boxes[:-1, 0], boxes[1:, 0])
+    narrower = np.minimum(widths[:-1], widths[1:])
+    if (shared > 0.6 * narrower + 0.2).any():
+        return "stacked"
+    return ""
+
+
+def _with_accents(glyphs: Sequence[Glyph], direction: int) -> list[Glyph]:
+    """Accents that are glyphs of their own joined with the letters under or over them."""
+    joined: list[Glyph] = []
+    for glyph in glyphs:
+        last = joined[-1] if joined else None
+        both = _composed(last, glyph, direction) if last is not None else None
+        if last is not None and both:
+            joined[-1] = replace(
+                last, text=both, box=_union(last.box, glyph.box), advance=max(last.advance, glyph.advance)
+            )
+        else:
+            joined.append(glyph)
+    return joined
+
+
+def _composed(one: Glyph, other: Glyph, direction: int) -> str:
+    """The letter that two glyphs over each other make; empty where they make none."""
+    a, b = in_frame(one.box, direction), in_frame(other.box, direction)
+    if min(a[2], b[2]) - max(a[0], b[0]) < 0.5 * min(a[2] - a[0], b[2] - b[0]):
+        return ""
+    for accent, letter in ((one.text, other.text), (other.text, one.text)):
+        mark = _ACCENTS.get(accent, accent if accent and unicodedata.combining(accent[0]) else "")
+        letter = {"\u0131": "i", "\u0237": "j"}.get(letter, letter)
+        if mark and len(letter) == 1 and len(both := unicodedata.normalize("NFC", letter + mark)) == 1:
+            return both
+    return ""
+
+
+def _union(one: Box, other: Box) -> Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def _spaced(glyphs: Sequence[Glyph], direction: int) -> str:
+    """The text with a space wherever the layer has one, or a gap is wide."""
+    places = [_place(glyph, direction) for glyph in glyphs]
+    gaps = [
+        (after[0] - before[1]) / max(one.size, other.size)
+        for one, other, before, after in zip(glyphs, glyphs[1:], places, places[1:], strict=False)
+    ]
+    least = WORD_GAP if direction == 0 else WORD_GAP_TURNED
+    least += min(0.3, max(0.0, median(gaps))) if gaps else 0.0  # letters may be set apart
+    text = glyphs[0].text
+    for gap, one, other in zip(gaps, glyphs, glyphs[1:], strict=False):
+        told = other.spaced and other.number == one.number + 1 and gap > 0.05
+        text += (" " if told or gap > least else "") + other.text
+    return text
+
+
+def clean(text: str) -> str:
+    """A layer's text as labels spell it: NFC, ligatures apart, plain spaces, leader dots cut to three."""
+    apart = "".join(unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufb06" else c for c in text)
+    plain = "".join(c for c in apart.replace("\u00ad", "-") if unicodedata.category(c) != "Cf")
+    return normalize(re.sub(r"\s*\.(?:\s*\.){3,}", "... ", plain))
+
+
+def _neighbours(glyphs: Sequence[Glyph]) -> list[list[Glyph]]:
+    """Slanting glyphs that follow each other within an em and a half."""
+    runs: list[list[Glyph]] = []
+    for glyph in glyphs:
+        last = runs[-1][-1] if runs else None
+        if last is not None and np.hypot(*np.subtract(glyph.origin, last.origin)) < 1.5 * max(
+            glyph.size, last.size
+        ):
+            runs[-1].append(glyph)
+        else:
+            runs.append([glyph])
+    return runs
+
+
+def _slanting(glyphs: Sequence[Glyph]) -> Line:
+    corners = np.array(
+        [[(b[0], b[1]), (b[2], b[1]), (b[2], b[3]), (b[0], b[3])] for b in (g.box for g in glyphs)]
+    )
+    import cv2
+
+    quad = cv2.boxPoints(cv2.minAreaRect(corners.reshape(-1, 2).astype(np.float32))).astype(np.float64)
+    return Line(tuple(glyphs), "", quad, max(g.size for g in glyphs), "slanting")
+
+
+def _crossed(lines: Sequence[Line]) -> list[Line]:
+    """Marks lines that lie over each other by more than a third of the smaller one."""
+    if len(lines) < 2:
+        return list(lines)
+    low, high = (np.array([edge(line.quad, axis=0) for line in lines]) for edge in (np.min, np.max))
+    areas = np.prod(high - low, axis=1)
+    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    over = np.prod(np.maximum(shared, 0), axis=2) / np.minimum(areas[:, None], areas[None])
+    np.fill_diagonal(over, 0)
+    crossed = (over > 0.34).any(axis=1)
+    return [
+        replace(line, fault=line.fault or "crossed") if cross else line
+        for line, cross in zip(lines, crossed, strict=True)
+    ]
+
+
+def disagreeing_fonts(glyphs: Iterable[Glyph]) -> frozenset[str]:
+    """Fonts whose outlines are not the letters that the layer says: tall letters no taller than small ones.
+
+    That tells encodings that were made up, and small capitals, which the layer calls small letters.
+    """
+    tall: dict[str, list[float]] = defaultdict(list)
+    small: dict[str, list[float]] = defaultdict(list)
+    for glyph in glyphs:
+        if glyph.direction == 0 and glyph.size > 0:
+            height = (glyph.origin[1] - glyph.box[1]) / glyph.size
+            if glyph.text in _TALL:
+                tall[glyph.font].append(height)
+            elif glyph.text in _SMALL:
+                small[glyph.font].append(height)
+    return frozenset(
+        font
+        for font in tall.keys() & small.keys()
+        if np.mean(np.array(tall[font]) > 1.12 * median(small[font])) < 0.8
+    )
+
+
+_TALL, _SMALL = frozenset("bdfhkl"), frozenset("acemnorsuvwxz")
