@@ -63,6 +63,8 @@ class _Run:
     end: float
     baseline: float
     size: float
+    top: float
+    bottom: float
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -77,14 +79,13 @@ def lines_of(glyphs: Sequence[Glyph]) -> list[Line]:
             groups[glyph.direction].append(glyph)
     lines = [_slanting(run) for run in _neighbours(groups.pop(-1, []))]
     for direction, members in groups.items():
-        lines += [line_of(run.glyphs, direction) for run in _merged(_runs(members, direction))]
+        whole = _with_accents(members, direction)
+        lines += [line_of(run.glyphs, direction) for run in _merged(_runs(whole, direction))]
     return sorted(_crossed(lines), key=lambda line: min(glyph.number for glyph in line.glyphs))
 
 
-def _frame(direction: int) -> npt.NDArray[np.float64]:
-    """Rows: unit vectors along the text and down from it."""
-    x, y = ((1, 0), (0, 1), (-1, 0), (0, -1))[direction]
-    return np.array([[x, y], [-y, x]], np.float64)
+_FRAMES = tuple(np.array([[x, y], [-y, x]], np.float64) for x, y in ((1, 0), (0, 1), (-1, 0), (0, -1)))
+"""Of each direction: unit vectors along the text and down from it, as rows."""
 
 
 def in_frame(box: Box, direction: int) -> Box:
@@ -95,11 +96,12 @@ def in_frame(box: Box, direction: int) -> Box:
 
 def _place(glyph: Glyph, direction: int) -> tuple[float, float, float]:
     """Begin, end and baseline of a glyph; the end is that of its advance, as far as it is known."""
-    u, v = _frame(direction) @ glyph.origin
+    x, y = glyph.origin
+    u, v = ((x, y), (y, -x), (-x, -y), (-y, x))[direction]
     if direction == 0 and glyph.advance:
-        return float(u), float(u) + glyph.advance, float(v)
+        return u, u + glyph.advance, v
     box = in_frame(glyph.box, direction)
-    return min(float(u), box[0]), box[2], float(v)
+    return min(u, box[0]), box[2], v
 
 
 def _runs(glyphs: Sequence[Glyph], direction: int) -> list[_Run]:
@@ -107,17 +109,19 @@ def _runs(glyphs: Sequence[Glyph], direction: int) -> list[_Run]:
     runs: list[_Run] = []
     for glyph in glyphs:
         begin, end, baseline = _place(glyph, direction)
+        _, top, _, bottom = in_frame(glyph.box, direction)
         last = runs[-1] if runs else None
         if (
             last is not None
             and abs(baseline - last.baseline) < 0.08 * max(glyph.size, last.size)
-            and -0.5 * glyph.size < begin - last.end < CUT_GAP * max(glyph.size, last.size)
+            and -0.6 * glyph.size < begin - last.end < CUT_GAP * max(glyph.size, last.size)
             and begin >= last.begin
         ):
             last.glyphs.append(glyph)
             last.end, last.size = max(last.end, end), max(last.size, glyph.size)
+            last.top, last.bottom = min(last.top, top), max(last.bottom, bottom)
         else:
-            runs.append(_Run([glyph], begin, end, baseline, glyph.size))
+            runs.append(_Run([glyph], begin, end, baseline, glyph.size, top, bottom))
     return runs
 
 
@@ -134,18 +138,30 @@ def _merged(runs: Sequence[_Run]) -> list[_Run]:
         if run.size * len(run.glyphs) > line.size * len(line.glyphs) / 2 and run.size > line.size:
             line.baseline = run.baseline
         line.end, line.size = max(line.end, run.end), max(line.size, run.size)
+        line.top, line.bottom = min(line.top, run.top), max(line.bottom, run.bottom)
     return lines
 
 
 def _side_by_side(line: _Run, run: _Run) -> bool:
-    top = max(line.baseline - 0.7 * line.size, run.baseline - 0.7 * run.size)
-    bottom = min(line.baseline + 0.2 * line.size, run.baseline + 0.2 * run.size)
     size = max(line.size, run.size)
-    if bottom - top < 0.5 * 0.9 * min(line.size, run.size):
+    if not (_level(line, run) or _inked_alike(line, run)):
         return False
-    gap = run.begin - line.end
     follows = any(abs(first - last) == 1 for first in run.numbers for last in _ends(line))
-    return -0.3 * size < gap < (CUT_GAP if follows else CUT_GAP_APART) * size
+    return -0.3 * size < run.begin - line.end < (CUT_GAP if follows else CUT_GAP_APART) * size
+
+
+def _level(one: _Run, other: _Run) -> bool:
+    """Whether half of the smaller one's letters, by its baseline, stand beside the other's."""
+    top = max(one.baseline - 0.7 * one.size, other.baseline - 0.7 * other.size)
+    bottom = min(one.baseline + 0.2 * one.size, other.baseline + 0.2 * other.size)
+    return bottom - top > 0.45 * min(one.size, other.size)
+
+
+def _inked_alike(one: _Run, other: _Run) -> bool:
+    """Whether their ink stands side by side: roots and large brackets hang from their baselines."""
+    height = min(one.bottom - one.top, other.bottom - other.top)
+    shared = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return height > 0.4 * min(one.size, other.size) and shared > 0.7 * height
 
 
 def _ends(line: _Run) -> tuple[int, int]:
@@ -155,9 +171,7 @@ def _ends(line: _Run) -> tuple[int, int]:
 
 def line_of(glyphs: Sequence[Glyph], direction: int) -> Line:
     """A line of glyphs: its text, the quad about its ink, and what is wrong with it."""
-    ordered = _with_accents(
-        sorted(glyphs, key=lambda each: (_place(each, direction)[0], each.number)), direction
-    )
+    ordered = sorted(glyphs, key=lambda each: (_place(each, direction)[0], each.number))
     size = max(glyph.size for glyph in ordered)
     text = clean(_spaced(ordered, direction))
     boxes = np.array([in_frame(glyph.box, direction) for glyph in ordered])
@@ -168,7 +182,7 @@ def line_of(glyphs: Sequence[Glyph], direction: int) -> Line:
     margin = 0.06 * (bottom - top)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     corners += margin * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    quad = corners @ _frame(direction)
+    quad = corners @ _FRAMES[direction]
     return Line(tuple(ordered), text, quad, size, _fault(ordered, text, boxes))
 
 
@@ -230,7 +244,7 @@ def _spaced(glyphs: Sequence[Glyph], direction: int) -> str:
     least += min(0.3, max(0.0, median(gaps))) if gaps else 0.0  # letters may be set apart
     text = glyphs[0].text
     for gap, one, other in zip(gaps, glyphs, glyphs[1:], strict=False):
-        told = other.spaced and other.number == one.number + 1 and gap > 0.05
+        told = other.spaced and 0 < other.number - one.number < 3 and gap > 0.05
         text += (" " if told or gap > least else "") + other.text
     return text
 
