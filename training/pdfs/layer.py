@@ -118,8 +118,9 @@ def _read(layer: Any, affine: Affine) -> Iterator[Glyph]:
     name, flags = ctypes.create_string_buffer(200), ctypes.c_int()
     linear, number, spaced = affine[:, :2], 0, False
     for index in range(pdfium.FPDFText_CountChars(layer)):
-        code = pdfium.FPDFText_GetUnicode(layer, index)
-        text = _character(code, pdfium.FPDFText_HasUnicodeMapError(layer, index))
+        unmapped = pdfium.FPDFText_HasUnicodeMapError(layer, index) == 1
+        code = 0 if unmapped else pdfium.FPDFText_GetUnicode(layer, index)
+        text = "-" if pdfium.FPDFText_IsHyphen(layer, index) == 1 else chr(code) if code else ""
         if text.isspace() or pdfium.FPDFText_IsGenerated(layer, index) == 1:
             spaced = True
             continue
@@ -147,13 +148,6 @@ def _read(layer: Any, affine: Affine) -> Iterator[Glyph]:
             visible=mode not in INVISIBLE,
         )
         number, spaced = number + 1, False
-
-
-def _character(code: int, unmapped: int) -> str:
-    """The character of a code; empty where the layer does not know it."""
-    if code == 2:  # so PDFium gives a hyphen at a line's end
-        return "-"
-    return chr(code) if code and unmapped != 1 and code < 0x110000 else ""
 
 
 def direction(along: npt.NDArray[np.float64], up: npt.NDArray[np.float64]) -> int:

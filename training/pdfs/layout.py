@@ -202,31 +202,43 @@ def _fault(glyphs: Sequence[Glyph], text: str, boxes: npt.NDArray[np.float64]) -
 
 
 def _with_accents(glyphs: Sequence[Glyph], direction: int) -> list[Glyph]:
-    """Accents that are glyphs of their own joined with the letters under or over them."""
-    joined: list[Glyph] = []
+    """Accents that are glyphs of their own joined with the letters under or over them.
+
+    The layer may have them far from their letters: PDFium puts off what stands left of where it is.
+    """
+    letters = [glyph for glyph in glyphs if not _accent(glyph)]
+    places = np.array([(*in_frame(g.box, direction), _place(g, direction)[2]) for g in letters]).reshape(
+        -1, 5
+    )
+    joined, alone = dict(enumerate(letters)), list[Glyph]()
     for glyph in glyphs:
-        last = joined[-1] if joined else None
-        both = _composed(last, glyph, direction) if last is not None else None
-        if last is not None and both:
-            joined[-1] = replace(
-                last, text=both, box=_union(last.box, glyph.box), advance=max(last.advance, glyph.advance)
-            )
+        if not (mark := _accent(glyph)):
+            continue
+        left, top, right, bottom = in_frame(glyph.box, direction)
+        over = np.minimum(places[:, 2], right) - np.maximum(places[:, 0], left)
+        apart = np.abs(places[:, 4] - _place(glyph, direction)[2])
+        near = np.flatnonzero((over > 0.5 * (right - left)) & (apart < 0.5 * glyph.size))
+        number = int(near[np.argmin(apart[near])]) if near.size else -1
+        both = _composed(joined[number].text, mark) if near.size else ""
+        if both:
+            joined[number] = replace(joined[number], text=both, box=_union(joined[number].box, glyph.box))
         else:
-            joined.append(glyph)
-    return joined
+            alone.append(glyph)
+    return sorted([*joined.values(), *alone], key=lambda each: each.number)
 
 
-def _composed(one: Glyph, other: Glyph, direction: int) -> str:
-    """The letter that two glyphs over each other make; empty where they make none."""
-    a, b = in_frame(one.box, direction), in_frame(other.box, direction)
-    if min(a[2], b[2]) - max(a[0], b[0]) < 0.5 * min(a[2] - a[0], b[2] - b[0]):
-        return ""
-    for accent, letter in ((one.text, other.text), (other.text, one.text)):
-        mark = _ACCENTS.get(accent, accent if accent and unicodedata.combining(accent[0]) else "")
-        letter = {"\u0131": "i", "\u0237": "j"}.get(letter, letter)
-        if mark and len(letter) == 1 and len(both := unicodedata.normalize("NFC", letter + mark)) == 1:
-            return both
-    return ""
+def _accent(glyph: Glyph) -> str:
+    """The combining accent that a glyph alone is; empty: it is none."""
+    if glyph.text and all(unicodedata.combining(char) for char in glyph.text):
+        return glyph.text
+    return _ACCENTS.get(glyph.text, "")
+
+
+def _composed(letter: str, mark: str) -> str:
+    """A letter with an accent as one character; empty where there is none such."""
+    plain = {"\u0131": "i", "\u0237": "j"}.get(letter, letter)
+    both = unicodedata.normalize("NFC", plain + mark)
+    return both if len(both) == len(plain) == 1 else ""
 
 
 def _union(one: Box, other: Box) -> Box:
