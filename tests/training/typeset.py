@@ -26,8 +26,8 @@ def turned(words: str, x: float, y: float, matrix: str, size: float = 12) -> str
 def document(*pages: str, extra: str = "") -> bytes:
     """A PDF whose pages draw the operators given.
 
-    All fonts are Helvetica; the layer names the next letter of what is set in F2, private characters for F3's,
-    and the ligature fi for a `!` in F4. I1 is a dark image.
+    All fonts are Helvetica; the layer names the next letter of what is set in F2, private characters
+    for F3's, and the ligature fi for a `!` in F4. I1 is a dark image.
     """
     fonts = " ".join(f"/F{i} {2 + i} 0 R" for i in range(1, 5))
     kids = " ".join(f"{20 + 2 * i} 0 R" for i in range(len(pages)))

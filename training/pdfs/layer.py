@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,21 +92,14 @@ def _joined(found: Iterator[Glyph]) -> Iterator[Glyph]:
     """Characters that stand at the very same place are one glyph: PDFium takes ligatures apart."""
     last: Glyph | None = None
     for glyph in found:
-        if last is not None and glyph.origin == last.origin and glyph.box == last.box and last.text:
-            if glyph.text != last.text:  # the same twice is boldness by printing twice
-                last = _with_text(last, last.text + glyph.text)
+        if last is not None and last.text and (glyph.origin, glyph.box) == (last.origin, last.box):
+            last = replace(last, text=last.text + glyph.text)
             continue
         if last is not None:
             yield last
         last = glyph
     if last is not None:
         yield last
-
-
-def _with_text(glyph: Glyph, text: str) -> Glyph:
-    from dataclasses import replace
-
-    return replace(glyph, text=text)
 
 
 def _read(layer: Any, affine: Affine) -> Iterator[Glyph]:

@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -33,6 +34,8 @@ _ACCENTS = {
     "\u02dd": "\u030b", "\u02c7": "\u030c", "\u00b8": "\u0327", "\u02db": "\u0328",
 }  # fmt: skip
 """Accents that stand alone in a layer, as old TeX fonts set them over a letter."""
+
+_LOW_QUOTES = {"\u201d": "\u201e", "\u2019": "\u201a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def lines_of(glyphs: Sequence[Glyph]) -> list[Line]:
             groups[glyph.direction].append(glyph)
     lines = [_slanting(run) for run in _neighbours(groups.pop(-1, []))]
     for direction, members in groups.items():
-        whole = _with_accents(members, direction)
+        whole = _with_low_quotes(_with_accents(members, direction), direction)
         lines += [line_of(run.glyphs, direction) for run in _merged(_runs(whole, direction))]
     return sorted(_crossed(lines), key=lambda line: min(glyph.number for glyph in line.glyphs))
 
@@ -225,6 +228,22 @@ def _with_accents(glyphs: Sequence[Glyph], direction: int) -> list[Glyph]:
         else:
             alone.append(glyph)
     return sorted([*joined.values(), *alone], key=lambda each: each.number)
+
+
+def _with_low_quotes(glyphs: Sequence[Glyph], direction: int) -> list[Glyph]:
+    """Closing quotes set as low as a comma are opening ones: old TeX fonts have no others."""
+    raised = list(glyphs)
+    for i, (quote, after) in enumerate(pairwise(glyphs)):
+        low = _LOW_QUOTES.get(quote.text)
+        drop = _place(quote, direction)[2] - _place(after, direction)[2]
+        if low and 0.3 * after.size < drop < after.size:
+            raised[i] = replace(quote, text=low, origin=_moved(quote.origin, direction, -drop))
+    return raised
+
+
+def _moved(origin: tuple[float, float], direction: int, down: float) -> tuple[float, float]:
+    x, y = np.array(origin) + _FRAMES[direction][1] * down
+    return float(x), float(y)
 
 
 def _accent(glyph: Glyph) -> str:

@@ -79,7 +79,7 @@ def labelled_page(page: Any, dpi: float, charset: Charset | None = None) -> Draw
     lines = lines_of([each for each in shown if each.visible])
     faults = _faults(lines, charset)
     if sum(map(bool, faults)) > MOST_BAD * len(lines):
-        raise LayerError(_commonest(faults))
+        raise LayerError(f"bad lines: {_commonest(faults)}")
     scale = min(dpi / POINTS_PER_INCH, (MOST_PIXELS / (width * height)) ** 0.5)
     image = draw(page, scale)
     return Drawn(image, tuple(_inked_lines(image, lines, faults, images, scale)))
@@ -108,7 +108,7 @@ def _fault(line: Line, odd_fonts: frozenset[str], charset: Charset | None) -> st
 
 def _commonest(faults: Sequence[str]) -> str:
     found = [fault for fault in faults if fault]
-    return f"lines: {max(sorted(set(found)), key=found.count)}"
+    return max(sorted(set(found)), key=found.count)
 
 
 def _inked_lines(

@@ -74,12 +74,12 @@ def test_a_small_picture_is_ignored_text() -> None:
 
 
 def test_fonts_without_a_map_leave_the_page_out() -> None:
-    assert reason(text("Line in private letters", 40, 200, font="F3")) == "lines: unmapped"
+    assert reason(text("Line in private letters", 40, 200, font="F3")) == "bad lines: unmapped"
 
 
 def test_a_font_that_says_other_letters_leaves_the_page_out() -> None:
     rows = [text("and the hidden label is held back", 40, 250 - 20 * i, font="F2") for i in range(3)]
-    assert reason(*rows) == "lines: other letters"
+    assert reason(*rows) == "bad lines: other letters"
 
 
 def test_one_bad_line_among_good_ones_is_ignored() -> None:
@@ -92,7 +92,7 @@ def test_lines_outside_the_charset_are_ignored_and_pages_of_them_left_out() -> N
     charset = Charset(tuple(sorted(set("Line number of the page 0123"))))
     found = drawn(*ROWS[:4], text("Größe", 40, 40), charset=charset)
     assert kept(found)[-1] == IGNORED and kept(found).count(IGNORED) == 1
-    assert reason(*ROWS, charset=charset) == "lines: not in the charset"
+    assert reason(*ROWS, charset=charset) == "bad lines: not in the charset"
 
 
 def test_ink_that_the_layer_lacks_makes_a_line_ignored() -> None:
