@@ -27,7 +27,7 @@ def document(*pages: str, extra: str = "") -> bytes:
     """A PDF whose pages draw the operators given.
 
     All fonts are Helvetica; the layer names the next letter of what is set in F2, private characters
-    for F3's, and the ligature fi for a `!` in F4. I1 is a dark image.
+    for F3's, and the ligatures fi and ff for `!` and `$` in F4. I1 is a dark image.
     """
     fonts = " ".join(f"/F{i} {2 + i} 0 R" for i in range(1, 5))
     kids = " ".join(f"{20 + 2 * i} 0 R" for i in range(len(pages)))
@@ -38,9 +38,9 @@ def document(*pages: str, extra: str = "") -> bytes:
         4: _font("/ToUnicode 7 0 R"),
         5: _font("/ToUnicode 8 0 R"),
         6: _font("/ToUnicode 9 0 R"),
-        7: _map(lambda code: code + 1),
-        8: _map(lambda code: 0xE000 + code),
-        9: _map(lambda code: 0xFB01 if code == ord("!") else code),
+        7: _map(lambda char: chr(ord(char) + 1)),
+        8: _map(lambda char: chr(0xE000 + ord(char))),
+        9: _map({"!": "\ufb01", "$": "ff"}.get),
         10: _stream("<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray", "@", 8),
     }
     for i, content in enumerate(pages):
@@ -61,8 +61,10 @@ def _font(more: str) -> str:
     return f"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding {more} >>"
 
 
-def _map(to: Callable[[int], int]) -> str:
-    rows = "\n".join(f"<{code:02X}> <{to(code):04X}>" for code in range(33, 127))
+def _map(named: Callable[[str], str | None]) -> str:
+    """What the layer names the characters, themselves where `named` gives nothing."""
+    codes = ((code, named(chr(code)) or chr(code)) for code in range(33, 127))
+    rows = "\n".join(f"<{code:02X}> <{name.encode('utf-16-be').hex()}>" for code, name in codes)
     return _stream(
         "<<",
         "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"

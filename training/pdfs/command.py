@@ -45,7 +45,7 @@ class Wish:
     """
 
     dpi: tuple[float, float] = (70.0, 220.0)
-    pages: int = 20
+    pages: int = 10
     count: int = 0
     seed: int = 0
     looks: bool = True

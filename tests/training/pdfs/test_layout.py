@@ -79,6 +79,19 @@ def test_ligatures_are_taken_apart() -> None:
     assert texts(text("!nd it", 50, 200, font="F4")) == ["find it"]
 
 
+def test_a_ligature_of_one_letter_twice_keeps_both() -> None:
+    assert texts(text("o$er", 50, 200, font="F4")) == ["offer"]
+
+
+def test_closing_quotes_set_low_are_opening_ones() -> None:
+    row = [
+        glyph("\u201d", 0, 0, origin=(0.0, 107.0), box=(0.0, 98.0, 5.0, 102.0)),
+        glyph("J", 5, 1),
+        glyph("a", 10, 2),
+    ]
+    assert [line.text for line in lines_of(row)] == ["\u201eJa"]
+
+
 def test_accents_of_their_own_join_the_letter_under_them() -> None:
     row = [
         glyph("d", 0, 0),
