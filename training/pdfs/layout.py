@@ -5,6 +5,7 @@ Pure functions; places are points of the shown page as in `training.pdfs.layer`.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -35,7 +37,11 @@ _ACCENTS = {
 }  # fmt: skip
 """Accents that stand alone in a layer, as old TeX fonts set them over a letter."""
 
+_TALL, _SMALL = frozenset("bdfhkl"), frozenset("acemnorsuvwxz")
+"""Letters that rise above the others, and some of the others."""
+
 _LOW_QUOTES = {"\u201d": "\u201e", "\u2019": "\u201a"}
+"""Quotes and what they are where they stand on the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,14 @@ class _Run:
     @property
     def numbers(self) -> tuple[int, int]:
         return self.glyphs[0].number, self.glyphs[-1].number
+
+    def add(self, other: _Run) -> None:
+        """Takes in another run; the larger letters tell the baseline."""
+        if other.size > self.size:
+            self.baseline = other.baseline
+        self.glyphs += other.glyphs
+        self.end, self.size = max(self.end, other.end), max(self.size, other.size)
+        self.top, self.bottom = min(self.top, other.top), max(self.bottom, other.bottom)
 
 
 def lines_of(glyphs: Sequence[Glyph]) -> list[Line]:
@@ -113,19 +127,19 @@ def _runs(glyphs: Sequence[Glyph], direction: int) -> list[_Run]:
     for glyph in glyphs:
         begin, end, baseline = _place(glyph, direction)
         _, top, _, bottom = in_frame(glyph.box, direction)
-        last = runs[-1] if runs else None
-        if (
-            last is not None
-            and abs(baseline - last.baseline) < 0.08 * max(glyph.size, last.size)
-            and -0.6 * glyph.size < begin - last.end < CUT_GAP * max(glyph.size, last.size)
-            and begin >= last.begin
-        ):
-            last.glyphs.append(glyph)
-            last.end, last.size = max(last.end, end), max(last.size, glyph.size)
-            last.top, last.bottom = min(last.top, top), max(last.bottom, bottom)
+        alone = _Run([glyph], begin, end, baseline, glyph.size, top, bottom)
+        if runs and _goes_on(runs[-1], alone):
+            runs[-1].add(alone)
         else:
-            runs.append(_Run([glyph], begin, end, baseline, glyph.size, top, bottom))
+            runs.append(alone)
     return runs
+
+
+def _goes_on(run: _Run, glyph: _Run) -> bool:
+    """Whether a glyph is the next one of a run: on its baseline, not back and not far ahead."""
+    size = max(glyph.size, run.size)
+    level = abs(glyph.baseline - run.baseline) < 0.08 * size
+    return level and glyph.begin >= run.begin and -0.6 * glyph.size < glyph.begin - run.end < CUT_GAP * size
 
 
 def _merged(runs: Sequence[_Run]) -> list[_Run]:
@@ -133,15 +147,10 @@ def _merged(runs: Sequence[_Run]) -> list[_Run]:
     lines: list[_Run] = []
     for run in sorted(runs, key=lambda each: (each.begin, each.glyphs[0].number)):
         near = [line for line in lines if _side_by_side(line, run)]
-        if not near:
-            lines.append(replace(run, glyphs=list(run.glyphs)))
-            continue
-        line = min(near, key=lambda each: (abs(each.baseline - run.baseline), -each.end))
-        line.glyphs += run.glyphs
-        if run.size * len(run.glyphs) > line.size * len(line.glyphs) / 2 and run.size > line.size:
-            line.baseline = run.baseline
-        line.end, line.size = max(line.end, run.end), max(line.size, run.size)
-        line.top, line.bottom = min(line.top, run.top), max(line.bottom, run.bottom)
+        if near:
+            min(near, key=lambda each: (abs(each.baseline - run.baseline), -each.end)).add(run)
+        else:
+            lines.append(run)
     return lines
 
 
@@ -291,10 +300,9 @@ def _neighbours(glyphs: Sequence[Glyph]) -> list[list[Glyph]]:
     """Slanting glyphs that follow each other within an em and a half."""
     runs: list[list[Glyph]] = []
     for glyph in glyphs:
-        last = runs[-1][-1] if runs else None
-        if last is not None and np.hypot(*np.subtract(glyph.origin, last.origin)) < 1.5 * max(
-            glyph.size, last.size
-        ):
+        last = runs[-1][-1] if runs else glyph
+        near = math.dist(glyph.origin, last.origin) < 1.5 * max(glyph.size, last.size)
+        if runs and near:
             runs[-1].append(glyph)
         else:
             runs.append([glyph])
@@ -302,13 +310,11 @@ def _neighbours(glyphs: Sequence[Glyph]) -> list[list[Glyph]]:
 
 
 def _slanting(glyphs: Sequence[Glyph]) -> Line:
-    corners = np.array(
-        [[(b[0], b[1]), (b[2], b[1]), (b[2], b[3]), (b[0], b[3])] for b in (g.box for g in glyphs)]
-    )
-    import cv2
-
-    quad = cv2.boxPoints(cv2.minAreaRect(corners.reshape(-1, 2).astype(np.float32))).astype(np.float64)
-    return Line(tuple(glyphs), "", quad, max(g.size for g in glyphs), "slanting")
+    size = max(glyph.size for glyph in glyphs)
+    boxes = np.array([glyph.box for glyph in glyphs]) + 0.06 * size * np.array([-1, -1, 1, 1])
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2).astype(np.float32)
+    quad = cv2.boxPoints(cv2.minAreaRect(corners)).astype(np.float64)
+    return Line(tuple(glyphs), "", quad, size, "slanting")
 
 
 def _crossed(lines: Sequence[Line]) -> list[Line]:
@@ -346,6 +352,3 @@ def disagreeing_fonts(glyphs: Iterable[Glyph]) -> frozenset[str]:
         for font in tall.keys() & small.keys()
         if np.mean(np.array(tall[font]) > 1.12 * median(small[font])) < 0.8
     )
-
-
-_TALL, _SMALL = frozenset("bdfhkl"), frozenset("acemnorsuvwxz")
