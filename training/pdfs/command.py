@@ -7,13 +7,11 @@ documents.
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +21,7 @@ import cv2
 from models.records import UsageError
 from training.commands import positive
 from training.data.charset import Charset, read_charset
+from training.data.folder import new_folder
 from training.data.labels import LabelledImage, Region, write_labels
 from training.pdfs.aged import aged
 from training.pdfs.page import IGNORED, Drawn, LayerError, labelled_page
@@ -184,51 +183,34 @@ def write_pdfs(documents: Sequence[Path], output: Path, wish: Wish) -> Tally:
     Raises:
         UsageError: `output` holds something or cannot be written; no page could be kept.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists and is not an empty folder: choose another, or remove it.")
-    aside = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        (aside / "images").mkdir(parents=True)
-        tally = _write(documents, aside, wish)
+    cv2.setNumThreads(1)
+    tally, parts = Tally(), {"Label.txt": list[LabelledImage](), "Label_dev.txt": list[LabelledImage]()}
+    with new_folder(output) as aside:
+        (aside / "images").mkdir()
+        for path, name, page in islice(_drawn(documents, wish, tally), wish.count or None):
+            dev = Random(f"dev {wish.seed} {path.name}").random() < wish.dev
+            image = _store(page, aside / "images" / name)
+            parts["Label_dev.txt" if dev else "Label.txt"].append(image)
+            tally.kept += 1
+            tally.ignored += sum(region.ignored for region in image.regions)
+            tally.lines += sum(not region.ignored for region in image.regions)
         if not tally.kept:
             raise UsageError("No page was kept: " + "; ".join(report(tally)))
-        if output.exists():
-            output.rmdir()
-        aside.rename(output)
-    except OSError as error:
-        space = " Free some space, or ask for fewer (--count)." if error.errno == errno.ENOSPC else ""
-        raise UsageError(
-            f"{output} cannot be written: {error.strerror or error}. Nothing was kept.{space}"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        for part, images in parts.items():
+            if images or part == "Label.txt":
+                write_labels(images, aside / part)
     return tally
 
 
-def _write(documents: Sequence[Path], folder: Path, wish: Wish) -> Tally:
+def _drawn(documents: Sequence[Path], wish: Wish, tally: Tally) -> Iterator[tuple[Path, str, Drawn]]:
+    """Documents, names for images, and pages, document by document in an order that the seed tells."""
     from rich.progress import track
 
-    cv2.setNumThreads(1)
-    tally, parts = Tally(), {"Label.txt": list[LabelledImage](), "Label_dev.txt": list[LabelledImage]()}
     order = Random(f"pdf {wish.seed}").sample(range(len(documents)), len(documents))
     for number in track(order, description="Drawing PDFs"):
         path = documents[number]
-        dev = Random(f"dev {wish.seed} {path.name} {number}").random() < wish.dev
-        images = parts["Label_dev.txt" if dev else "Label.txt"]
         for index, page in _pages(path, wish, tally):
-            if wish.count and tally.kept >= wish.count:
-                break
-            name = f"{number:04d}_{_plain(path.stem)}_p{index + 1:04d}.jpg"
-            images.append(_store(page, folder / "images" / name))
-            tally.kept += 1
-            tally.ignored += sum(region.ignored for region in images[-1].regions)
-            tally.lines += sum(not region.ignored for region in images[-1].regions)
-        if wish.count and tally.kept >= wish.count:
-            break
-    for name, images in parts.items():
-        if images or name == "Label.txt":
-            write_labels(images, folder / name)
-    return tally
+            yield path, f"{number:04d}_{_plain(path.stem)}_p{index + 1:04d}.jpg", page
 
 
 def _plain(stem: str) -> str:
@@ -241,7 +223,7 @@ def _pages(path: Path, wish: Wish, tally: Tally) -> Iterator[tuple[int, Drawn]]:
 
     try:
         document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError:
+    except (pypdfium2.PdfiumError, OSError):
         tally.broken["cannot be opened, or asks for a password"] += 1
         return
     tally.documents += 1
