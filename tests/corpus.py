@@ -292,6 +292,11 @@ def pdf(texts: list[str], box: str = "0 0 300 200", trailer: str = "", missing: 
                 f" /Contents {5 + 2 * i} 0 R >>"
             )
         objects[5 + 2 * i] = f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream"
+    return pdf_of(objects, trailer)
+
+
+def pdf_of(objects: dict[int, str], trailer: str = "") -> bytes:
+    """A PDF of objects by number, of which the first is the catalogue."""
     out, offsets = b"%PDF-1.4\n", {}
     for number, body in objects.items():
         offsets[number] = len(out)
