@@ -1,0 +1,82 @@
+"""What native decoders print: the only place where libjpeg and libtiff tell of damage that they pass over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+
+_STDERR = 2
+_MOST = 1 << 16
+"""Bytes of words that are kept of one page: a pipe of Linux holds as many, and the rest is dropped."""
+
+_TOLD = re.compile(
+    rb"(?:Corrupt JPEG data|Premature end of JPEG|Warning: unknown JFIF|Inconsistent progression|Invalid SOS"
+    rb"|Unsupported marker type|Unknown Adobe|\w*(?:Decode|Lib|Setup)\w*: |_?TIFF\w+: |tempfile\.tif: "
+    rb"|\[ ?WARN:)"
+)
+"""How lines of libjpeg, libtiff and OpenCV begin."""
+
+_HARMLESS = re.compile(
+    r"Corrupt JPEG data: \d\d? extraneous bytes|Warning: unknown JFIF|Inconsistent progression|Invalid SOS"
+    r"|Unknown Adobe|\[ ?WARN:"
+)
+"""Words that tell of no pixels lost: cameras write some bytes too many before a marker."""
+
+_listening = threading.Lock()
+"""A process has one standard error: what is printed while one thread decodes is about its page."""
+
+
+class Words:
+    """What decoders said while they were listened to; complete when the listening is over."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @property
+    def damage(self) -> str | None:
+        """What they said of damage, in one sentence; None: nothing."""
+        told = [line for line in self.lines if not _HARMLESS.match(line)]
+        more = f" (and {len(told) - 1:,} more such words)" if len(told) > 1 else ""
+        return f"{told[0].rstrip('.')}{more}." if told else None
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Words]:
+    """Keeps decoders' words from standard error, and yields them; others' lines are passed on.
+
+    One thread at a time: others wait.
+    """
+    words = Words()
+    with _listening:
+        try:
+            ours, theirs = os.pipe()
+            kept = os.dup(_STDERR)
+        except OSError:  # Nobody would see what is printed either.
+            yield words
+            return
+        os.set_blocking(theirs, False)
+        os.set_blocking(ours, False)
+        os.dup2(theirs, _STDERR)
+        os.close(theirs)
+        try:
+            yield words
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
+            lines = _read(ours).splitlines(keepends=True)
+            words.lines = [line.decode(errors="replace").strip() for line in lines if _TOLD.match(line)]
+            _pass_on(b"".join(line for line in lines if not _TOLD.match(line)))
+
+
+def _read(pipe: int) -> bytes:
+    with open(pipe, "rb", buffering=0) as file:
+        return file.read(_MOST) or b""
+
+
+def _pass_on(other: bytes) -> None:
+    if other:
+        with contextlib.suppress(OSError):
+            os.write(_STDERR, other)
