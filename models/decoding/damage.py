@@ -10,8 +10,9 @@ from models.records import InputError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-_FAX_HOLE = bytes(64)
-"""Codes of Group 4 hold 7 zero bytes in a row at most."""
+_FAX = frozenset(["group3", "group4", "tiff_ccitt"])
+_FAX_HOLE = bytes(256)
+"""Codes hold 7 zero bytes in a row at most; slow machines wrote up to 72 to fill a row's time."""
 
 _OFFSETS, _TILE_OFFSETS = 273, 324
 _SIZES, _TILE_SIZES = 279, 325
@@ -81,7 +82,7 @@ def tiff_damage(image: PilImage.Image, data: bytes) -> str | None:
     wanted = _parts(image, tiled)
     if 0 < len(offsets) < wanted:
         return f"The TIFF lists {len(offsets):,} of its {wanted:,} {'tiles' if tiled else 'strips'}."
-    if image.info.get("compression") == "group4":
+    if image.info.get("compression") in _FAX:
         sizes = _numbers(tags.get(_TILE_SIZES if tiled else _SIZES))
         # One behind the other is padded to what a writer likes; a hole lies inside.
         if any(_FAX_HOLE in data[at : at + size] for at, size in zip(offsets, sizes, strict=False)):

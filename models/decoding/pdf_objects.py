@@ -1,7 +1,7 @@
 """What a PDF's objects tell before PDFium draws them: what is missing, and what would never end.
 
-PDFium draws what it finds: a page whose content is gone is white, and a few bytes that unpack to gigabytes, or
-forms that draw forms ten times each, keep it busy for hours. So streams of drawing are unpacked here first,
+PDFium draws what it finds: a page whose content is gone is white; a few bytes that unpack to gigabytes, or
+forms that draw forms ten times each, keep it busy for hours. So streams of drawing are unpacked first,
 under a cap; of pictures, whose size their dictionaries tell, only what is packed twice. Encrypted files are
 not looked into.
 """

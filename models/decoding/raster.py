@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import warnings
@@ -15,7 +16,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from models.decoding import damage, jpeg
 from models.decoding.pixels import as_image, squared_size, to_bgr, upright
-from models.decoding.words import listening
+from models.decoding.words import Words, listening
 from models.geometry import gray
 from models.limits import Limits
 from models.records import Image, InputError, Page
@@ -122,13 +123,14 @@ def _page_or_error(file: _File, limits: Limits, one_channel: bool, index: int) -
 
 def _page(file: _File, limits: Limits, one_channel: bool, index: int) -> Page:
     """Decodes the frame that an opened image stands at."""
-    image = file.image
+    image, words = file.image, Words()
     try:
         limits.check_size(*image.size)
         turned_by_pillow = image.format == "TIFF"
         sideways = turned_by_pillow and _tag(image, _ORIENTATION) >= 5
-        density = _density(image)[:: -1 if sideways else 1]
-        with listening() as words:
+        across, down = _density(image)
+        density = (down, across) if sideways else (across, down)
+        with listening(words):
             pixels, told = _pixels(file, limits, one_channel)
         told = file.damage or told or words.damage
         if told and _rows_left(pixels) < _LEAST_LEFT * len(pixels):
@@ -139,7 +141,10 @@ def _page(file: _File, limits: Limits, one_channel: bool, index: int) -> Page:
             width, height = height, width
         return Page(index=index, width=width, height=height, image=upright(pixels, orientation), damage=told)
     except Exception as error:
-        raise _input_error(error, file.data, limits) from error
+        failed = _input_error(error, file.data, limits)
+        heard = words.damage or ""
+        message = failed.message if heard in failed.message else f"{failed.message} {heard}"
+        raise InputError(failed.kind, message) from error
 
 
 def _squared(
@@ -176,38 +181,47 @@ def _bgr_or_gray(file: _File, limits: Limits, one_channel: bool) -> tuple[Image,
         return _jpeg(image, data, limits, one_channel)
     if image.format == "TIFF":
         told = damage.tiff_damage(image, data)
-        return _by_pillow(image, told)
+        return _by_pillow(image, data, told)
     if image.format == "WEBP":
         told = damage.webp_hole(data, image.width * image.height)
         decoded = _opencv(data, reduction=1) if image.mode == "RGB" else None
         if decoded is not None and decoded.shape[:2] == (image.height, image.width):
             return decoded, told
-        return _by_pillow(image, told)
-    return _by_pillow(image)
+        return _by_pillow(image, data, told)
+    return _by_pillow(image, data)
 
 
-def _by_pillow(image: PilImage.Image, told: str | None = None) -> tuple[Image, str | None]:
+def _by_pillow(image: PilImage.Image, data: bytes, told: str | None = None) -> tuple[Image, str | None]:
     """Decodes what is there of an image; `told` is what is known to be missing."""
     try:
         image.load()
+        return to_bgr(image), told
     except (PilImage.DecompressionBombError, MemoryError):
         raise
     except Exception as error:
-        if not _has_pixels(image):
+        left = _left(image, data)
+        if left is None:
             raise
-        told = told or _sentence(error)
-        image.tile = []  # type: ignore[attr-defined]  # what is left to decode
-        if image.format == "TIFF":
-            ImageOps.exif_transpose(image, in_place=True)  # which Pillow does once it is done
-    return to_bgr(image), told
+        return to_bgr(left), told or _sentence(error)
 
 
-def _has_pixels(image: PilImage.Image) -> bool:
-    """Whether a decoder that failed had begun to fill in pixels."""
+def _left(image: PilImage.Image, data: bytes) -> PilImage.Image | None:
+    """What a decoder that failed had filled in; None where it had not begun."""
+    if image.format == "TIFF":  # Pillow decodes a page upon the one before.
+        frame = image.tell()
+        image = PilImage.open(io.BytesIO(data), formats=["TIFF"])
+        image.seek(frame)
+        with contextlib.suppress(Exception):
+            image.load()
     try:
-        return image.im.size == image.size
+        if image.im.size != image.size:
+            return None
     except Exception:
-        return False
+        return None
+    image.tile = []  # type: ignore[attr-defined]  # what is left to decode
+    if image.format == "TIFF":
+        ImageOps.exif_transpose(image, in_place=True)  # as Pillow does with a whole one
+    return image
 
 
 def _sentence(error: Exception) -> str:
@@ -226,7 +240,7 @@ def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool)
         decoded = _opencv(jpeg.ended(data), limits.reduction(*image.size), one_channel)
         if decoded is not None:
             return decoded, told
-    return _by_pillow(image, told)
+    return _by_pillow(image, data, told)
 
 
 def _opencv(data: bytes, reduction: int, one_channel: bool = False) -> Image | None:
@@ -293,5 +307,10 @@ def _unidentified(data: bytes) -> InputError:
     accepts = {name: PilImage.OPEN[name][1] for name in _COMMON}
     known = next((name for name, accept in accepts.items() if accept and accept(start) is True), None)
     if known := "HEIF" if _is_heif(data) else known:
-        return InputError("corrupt", f"The file starts like a {known} image, but its header is broken.")
-    return InputError("not_an_image", f"The file is no image of a known format; it starts with {start!r}.")
+        return InputError(
+            "corrupt", f"The file starts like a {known} image, but its header is broken or cut off."
+        )
+    advice = " Zip archives are read where their names end in .zip." if start.startswith(b"PK\3\4") else ""
+    return InputError(
+        "not_an_image", f"The file is no image of a known format; it starts with {start!r}.{advice}"
+    )

@@ -44,25 +44,24 @@ class Words:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Words]:
-    """Keeps decoders' words from standard error, and yields them; others' lines are passed on.
+def listening(words: Words) -> Iterator[None]:
+    """Keeps decoders' words from standard error and notes them; others' lines are passed on.
 
     One thread at a time: others wait.
     """
-    words = Words()
     with _listening:
         try:
             ours, theirs = os.pipe()
             kept = os.dup(_STDERR)
         except OSError:  # Nobody would see what is printed either.
-            yield words
+            yield
             return
         os.set_blocking(theirs, False)
         os.set_blocking(ours, False)
         os.dup2(theirs, _STDERR)
         os.close(theirs)
         try:
-            yield words
+            yield
         finally:
             os.dup2(kept, _STDERR)
             os.close(kept)
