@@ -82,11 +82,13 @@ def tiff_damage(image: PilImage.Image, data: bytes) -> str | None:
     wanted = _parts(image, tiled)
     if 0 < len(offsets) < wanted:
         return f"The TIFF lists {len(offsets):,} of its {wanted:,} {'tiles' if tiled else 'strips'}."
-    if image.info.get("compression") in _FAX:
-        sizes = _numbers(tags.get(_TILE_SIZES if tiled else _SIZES))
-        # One behind the other is padded to what a writer likes; a hole lies inside.
-        if any(_FAX_HOLE in data[at : at + size] for at, size in zip(offsets, sizes, strict=False)):
-            return "The TIFF has a hole: there are zeros in the place of its pixels."
+    if image.info.get("compression") not in _FAX:
+        return None
+    sizes = _numbers(tags.get(_TILE_SIZES if tiled else _SIZES))
+    if 8 * sum(sizes) < image.height:  # a row takes a bit at least
+        return f"The TIFF's {sum(sizes):,} bytes of pixels cannot hold its {image.height:,} rows."
+    if any(_FAX_HOLE in data[at : at + size] for at, size in zip(offsets, sizes, strict=False)):
+        return "The TIFF has a hole: there are zeros in the place of its pixels."
     return None
 
 

@@ -50,24 +50,39 @@ def listening(words: Words) -> Iterator[None]:
     One thread at a time: others wait.
     """
     with _listening:
-        try:
-            ours, theirs = os.pipe()
-            kept = os.dup(_STDERR)
-        except OSError:  # Nobody would see what is printed either.
-            yield
-            return
-        os.set_blocking(theirs, False)
-        os.set_blocking(ours, False)
-        os.dup2(theirs, _STDERR)
-        os.close(theirs)
+        redirected = _redirect()
         try:
             yield
         finally:
-            os.dup2(kept, _STDERR)
-            os.close(kept)
-            lines = _read(ours).splitlines(keepends=True)
-            words.lines = [line.decode(errors="replace").strip() for line in lines if _TOLD.match(line)]
-            _pass_on(b"".join(line for line in lines if not _TOLD.match(line)))
+            if redirected:
+                words.lines = _restore(*redirected)
+
+
+def _redirect() -> tuple[int, int] | None:
+    """Points standard error at a pipe; returns the end to read and what standard error was."""
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:  # It is closed: nobody would see what is printed either.
+        return None
+    try:
+        ours, theirs = os.pipe()
+    except OSError:
+        os.close(kept)
+        return None
+    for end in (ours, theirs):
+        os.set_blocking(end, False)
+    os.dup2(theirs, _STDERR)
+    os.close(theirs)
+    return ours, kept
+
+
+def _restore(pipe: int, kept: int) -> list[str]:
+    """Undoes `_redirect`, passes on what others printed, and returns the decoders' lines."""
+    os.dup2(kept, _STDERR)
+    os.close(kept)
+    lines = _read(pipe).splitlines(keepends=True)
+    _pass_on(b"".join(line for line in lines if not _TOLD.match(line)))
+    return [line.decode(errors="replace").strip() for line in lines if _TOLD.match(line)]
 
 
 def _read(pipe: int) -> bytes:
