@@ -17,7 +17,7 @@ class Limits:
             of JPEG 2000 up to 25, since their libraries make images of their own.
         max_pages: pages of one file that are read; a file with more gets one error behind them.
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
-            exceed `max_pixels` or twice `target_side`.
+            exceed `max_pixels` or twice `target_side`, and a scan's own where its page is not A4.
         target_side: JPEGs whose longest side is at least twice this, in pixels, are decoded at a half, a
             quarter or an eighth of their size, never below this. A line that is 8 pixels high where the
             detector sees the page at 1,280 pixels keeps 31 pixels for recognition. None: full size.

@@ -1,6 +1,6 @@
 """Lists of files, given as input: a file with one URI a row.
 
-    .txt                     one URI a line
+    .txt                     one URI a line; lines that begin with `#` are comments
     .csv .jsonl .parquet     a column `uri`; columns `etag` and `byte_size` are used where there are any
 
 A relative name is looked for beside the list, then in the working directory.
@@ -99,8 +99,9 @@ def _whole(value: Any) -> int | None:
 def _text_rows(uri: str) -> Iterator[Row]:
     with storage.open_file(uri) as file:
         for line in _text(file, uri):
-            if uri_of_line := line.rstrip("\r\n"):
-                yield {"uri": uri_of_line}
+            name = line.rstrip("\r\n")
+            if name and not name.startswith("#"):  # a file that is called so is `./#...`
+                yield {"uri": name}
 
 
 def _csv_rows(uri: str) -> Iterator[Row]:

@@ -3,8 +3,8 @@
 An input is one of:
 
     a file        taken as it is, whatever its suffix: the decoder looks at the bytes
-    a folder      all images, PDFs, tar archives and Parquet files below it; hidden files and the folders of
-                  earlier outputs are left out, files of other kinds are counted
+    a folder      all images, PDFs, tar and zip archives and Parquet files below it; hidden files and the
+                  folders of earlier outputs are left out, files of other kinds are counted
     a glob        `*`, `?`, `[...]`, `**`; as if a shell had put the files that it matches in its place
     a list        of files, see `transforms.lists`
 
@@ -38,7 +38,7 @@ _IMAGE = re.compile(
     r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|ico|j2[ck]|jfif|jp2|jpe|jpe?g|jp[cfx]|mpo|p[bgnp]m|pcx|pdf|png|psd|qoi|tga|tiff?|webp)",
     re.DOTALL,
 )
-_SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
+_SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|zip|parquet)", re.DOTALL)
 _GLOB = re.compile(r"[*?\[]")
 _OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/\w+\.json)", re.DOTALL)
 _LISTINGS = 16
@@ -77,7 +77,7 @@ def _checked(name: str, left_out: Counter[str]) -> Iterator[Source]:
     except InputError as error:
         raise UsageError(f"Cannot read the input: {error.message}") from error
     if first is None:
-        raise UsageError(f"The input {shown} holds no images, PDFs, tar archives or Parquet files.")
+        raise UsageError(f"The input {shown} holds no images, PDFs, tar or zip archives or Parquet files.")
     return itertools.chain([first], sources)
 
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -141,6 +143,96 @@ class TestTar:
         assert max(kept) <= 1
 
 
+def zipped(
+    members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"", force: bool = False
+) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.comment = comment
+        for name, data in members.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=force) as file:
+                file.write(data)
+    return buffer.getvalue()
+
+
+class TestZip:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"method": zipfile.ZIP_STORED},
+            {"method": zipfile.ZIP_BZIP2},
+            {"method": zipfile.ZIP_LZMA},
+            {"comment": b"told " * 99},
+            {"force": True},
+        ],
+    )
+    def test_members_are_the_images(self, options: dict[str, Any]) -> None:
+        names = ["a.jpg", "d/ü.PNG", "../x.jpg", "/y.tif", "#.jpg"]
+        others = ["a.json", "readme", "__MACOSX/._a.jpg", "inner.zip", "inner.tar"]
+        data = zipped({name: name.encode() for name in names + others}, **options)
+        found = list(members("s.zip", io.BytesIO(data), len(data), MAX))
+        assert {m.uri: m.data for m in found if m.data is not None} == {
+            f"s.zip#{name}": name.encode() for name in names
+        }
+        assert [m.uri for m in found if m.data is None] == [f"s.zip#{name}" for name in others]
+        assert [m.end for m in found] == sorted(m.end for m in found) and found[-1].end == 1
+
+    def test_folders_are_no_members(self) -> None:
+        assert told(read(zipped({"d.jpg/": b"", "d.jpg/a.jpg": b"x"}))) == [("s.tar#d.jpg/a.jpg", 1)]
+
+    def test_members_over_the_cap_are_errors_and_the_rest_is_read(self) -> None:
+        data = zipped({"a.jpg": b"x" * 100, "b.jpg": b"x" * 101, "c.jpg": b"x"})
+        assert told(read(data, max_bytes=100)) == [
+            ("s.tar#a.jpg", 100),
+            ("s.tar#b.jpg", "too_large"),
+            ("s.tar#c.jpg", 1),
+        ]
+
+    def test_a_broken_member_is_an_error_alone(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"abcd" * 9, "b.jpg": b"efgh" * 9}, zipfile.ZIP_STORED))
+        data[data.index(b"abcd")] ^= 1
+        assert told(read(bytes(data))) == [("s.tar#a.jpg", "corrupt"), ("s.tar#b.jpg", 36)]
+
+    def test_a_member_with_a_password_is_an_error_alone(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"x", "b.jpg": b"y"}))
+        directory = data.index(b"PK\1\2")
+        data[directory + 8] |= 1
+        assert told(read(bytes(data))) == [("s.tar#a.jpg", "encrypted"), ("s.tar#b.jpg", 1)]
+
+    def test_a_size_that_is_a_lie_takes_no_more_memory(self) -> None:
+        data = bytearray(zipped({"a.jpg": bytes(1 << 24)}))
+        directory = data.index(b"PK\1\2")
+        data[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+        ((_, kind),) = told(read(bytes(data)))
+        assert kind == "corrupt"
+
+    def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(archives, "_FREE_BYTES", 1 << 16)
+        bomb = zipped({f"{i}.jpg": bytes(1 << 20) for i in range(9)})
+        found = told(read(bomb))
+        assert found[-1] == ("s.tar", "too_large") and len(found) < 9
+
+    def test_a_giant_directory_is_not_read(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"x"}))
+        end = data.rindex(b"PK\5\6")
+        data[end + 12 : end + 16] = (1 << 30).to_bytes(4, "little")
+        assert told(read(bytes(data))) == [("s.tar", "too_large")]
+        data[end + 12 : end + 16] = b"\xff" * 4
+        wide = b"PK\6\6" + bytes(36) + (1 << 40).to_bytes(8, "little") + bytes(8)
+        assert told(read(bytes(data[:end]) + wide + bytes(data[end:]))) == [("s.tar", "too_large")]
+
+    @pytest.mark.parametrize("tenth", range(1, 10))
+    def test_a_cut_is_told(self, tenth: int) -> None:
+        whole = zipped({f"{i}.jpg": bytes([i]) * 4000 for i in range(8)}, zipfile.ZIP_STORED)
+        ((uri, kind),) = told(read(whole[: len(whole) * tenth // 10]))
+        assert (uri, kind) == ("s.tar", "truncated")
+
+    def test_without_images(self) -> None:
+        assert told(read(zipped({}))) == [("s.tar", "no_images")]
+        assert told(read(zipped({"a.txt": b"x"}))) == [("s.tar", "no_images")]
+
+
 class TestParquet:
     @pytest.mark.parametrize(
         ("columns", "expected"),
@@ -219,7 +311,8 @@ def test_what_is_no_archive(data: bytes, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.tar", "b/A.TAR.GZ", "a.tgz", "a.parquet", "a?b.tar", "n\nl.tar", "https://h/a.tar?sig=1"]
+    "name",
+    ["a.tar", "b/A.TAR.GZ", "a.tgz", "a.zip", "a.parquet", "a?b.tar", "n\nl.tar", "https://h/a.tar?sig=1"],
 )
 def test_archives_are_known_by_their_names(name: str) -> None:
     assert is_archive(name)

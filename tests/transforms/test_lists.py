@@ -44,6 +44,12 @@ def test_lines_are_files(kind: str) -> None:
     assert listed[3:] == [Source("gs://b/x.jpg"), Source("s/none.jpg")]
 
 
+def test_lines_of_text_that_begin_with_a_hash_are_comments() -> None:
+    touch("#1.jpg")
+    Path("list.txt").write_text("# scans of May\ns/a.jpg\n#s/none.jpg\n./#1.jpg\n#\n")
+    assert uris("list.txt") == ["s/a.jpg", "#1.jpg"]
+
+
 def test_names_are_looked_for_beside_it_first(here: Path) -> None:
     touch("lists/s/a.jpg", "lists/own.jpg")
     Path("lists/list.txt").write_text("s/a.jpg\nown.jpg\ns/b c.jpg\n")
