@@ -1,8 +1,8 @@
 """At which sizes a detector looks at a page, in which tiles, and how what it finds is put together.
 
-A detector finds lines that are some 8 to 60 pixels high, and a page's size does not say how high they are. So
-the first look is at the size that a page of this width usually needs. A finer look follows where the lines found
-are low. Coarser looks, a sixteenth of the cost and less, find letters that are too large for the first.
+A detector finds lines that are some 8 to 60 pixels high, and a page's size does not say how high they are.
+So the first look is at the size that a page of this width usually needs. A finer look follows where its lines
+are low. Coarser looks, for a few per cent of the cost, find letters that are too large for the first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ makes the middle one as high as `WANTED`, as far as the page has pixels."""
 WORTH = 1.5
 """A finer look makes the page at least this many times larger, or there is none."""
 
-COARSER, COARSE_LOOKS = 4, 2
+COARSER, COARSE_LOOKS = 6, 2
 """Each coarse look sees the page this many times smaller than the look before."""
 LEAST_COARSE = 24
 """Pixels of the longer side below which there is no coarse look: no word fits."""

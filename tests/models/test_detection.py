@@ -15,7 +15,7 @@ from shapely.geometry import Polygon
 from models.bundle import DetectionSpec
 from models.detection import Detector, RotatedRect, find_regions, mean_inside, unclip
 from models.records import Image, Page
-from models.scales import spans, tile_side
+from models.scales import tile_side
 from models.session import Session
 
 SPEC = DetectionSpec("d.onnx", "", "bgr", (0.5,) * 3, (0.5,) * 3)
@@ -150,8 +150,8 @@ def bars(width: int, height: int, boxes: Sequence[Sequence[int]]) -> Image:
 
 
 def detect(image: Image, session: Session, **values: Any) -> list[list[int]]:
-    """The boxes around what is found on a grey page, top first; the network's regions are not grown."""
-    spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,), unclip_ratio=0.3, **values)
+    """The boxes around what is found on a grey page, top first. Regions hardly grow: `Ink` gives whole bars."""
+    spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,), unclip_ratio=0.1, min_side=1, **values)
     (page,) = Detector(spec, session)([Page(width=image.shape[1], height=image.shape[0], image=image)])
     boxes = [[*line.polygon.min(axis=0), *line.polygon.max(axis=0)] for line in page.lines]
     return sorted(np.rint(boxes).astype(int).tolist(), key=lambda found: (found[1], found[0]))
@@ -185,17 +185,13 @@ def test_the_end_of_a_long_screenshot_with_many_lines_is_found() -> None:
     assert max(shape[2] * shape[3] for shape in session.shapes) <= 960 * 960
 
 
-def test_a_large_drawing_is_looked_at_in_its_own_letters_size() -> None:
-    drawn = [
-        (500 * column, 300 * row, 500 * column + 320, 300 * row + 36)
-        for column in range(1, 8)
-        for row in range(1, 9)
-    ]
-    image = bars(4800, 3400, drawn)
-    coarse, fine = (detect(image, Ink(low=3, high=high), limit=640) for high in (6, 60))
-    assert_near(fine, sorted(drawn, key=lambda box: (box[1], box[0])), 5)
-    assert np.abs(np.subtract(fine, sorted(drawn, key=lambda box: (box[1], box[0])))).mean() < 1.5
-    assert len(coarse) == len(drawn)  # a finer look that finds nothing loses nothing that was found
+def test_lines_that_are_low_on_a_large_page_get_a_finer_look() -> None:
+    drawn = [(500 * x, 300 * y, 500 * x + 320, 300 * y + 36) for y in range(1, 9) for x in range(1, 8)]
+    session = Ink(low=3)
+    found = detect(bars(4800, 3400, drawn), session, limit=640)
+    assert_near(found, drawn, 4)  # a pixel of the first look is 7.5 of the page
+    assert np.abs(np.subtract(found, drawn)).mean() < 1.5
+    assert max(shape[2] * shape[3] for shape in session.shapes) <= 640 * 640
 
 
 @pytest.mark.parametrize("height", [90, 130, 200, 300, 400])
@@ -212,7 +208,7 @@ def test_large_letters_are_found_beside_small_ones() -> None:
     drawn = [(60, 60, 760, 260), *small]
     found = detect(bars(1000, 1100, drawn), Ink(low=6, high=64), limit=1120)
     assert_near(found[1:], small, 3)
-    assert_near(found[:1], drawn[:1], 16)
+    assert_near(found[:1], drawn[:1], 30)
 
 
 def test_coarse_looks_cost_a_few_per_cent() -> None:
@@ -220,17 +216,16 @@ def test_coarse_looks_cost_a_few_per_cent() -> None:
     detect(bars(1000, 1400, [(60, y, 900, y + 20) for y in range(60, 1300, 40)]), session, limit=1120)
     first, *others = [shape[2] * shape[3] for shape in session.shapes]
     assert first == 800 * 1120
-    assert sum(others) < 0.08 * first
+    assert sum(others) < 0.04 * first
 
 
 def test_tiles_join_without_a_seam() -> None:
-    spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,), limit=320)
-    image = bars(
-        320, 1280, [(20, 20, 60, 1260), (100, 300, 300, 340), (100, 0, 300, 20), (100, 1250, 300, 1280)]
-    )
-    assert len(spans(1280, spec)) > 1
-    probability = Detector(replace(spec, limit_side="shortest"), Ink()).probability_map(image)
-    np.testing.assert_array_equal(Detector(spec, Ink()).probability_map(np.vstack([image])), probability)
+    spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,))
+    image = bars(96, 1280, [(8, 20, 20, 1260), (30, 300, 90, 340), (30, 0, 90, 20), (30, 1250, 90, 1280)])
+    session = Ink()
+    probability = Detector(spec, session).probability_map(image)
+    assert len(session.shapes) == 2
+    np.testing.assert_array_equal(probability, image == 0)
 
 
 def test_a_reduced_page_gets_polygons_in_its_own_pixels() -> None:

@@ -106,10 +106,10 @@ def test_no_look_is_finer_than_the_page_or_hardly_finer_than_the_first() -> None
     assert finer_size(1280, 960, 4.0, SPEC) is None
 
 
-def test_coarse_looks_shrink_by_four_while_a_word_fits() -> None:
-    assert coarse_sizes(1120, 800, 32) == [(288, 192), (64, 64)]
-    assert coarse_sizes(96, 32, 32) == [(32, 32)]
-    assert coarse_sizes(64, 64, 32) == []
+def test_coarse_looks_shrink_while_a_word_fits() -> None:
+    assert coarse_sizes(1120, 800, 32) == [(192, 128), (32, 32)]
+    assert coarse_sizes(160, 32, 32) == [(32, 32)]
+    assert coarse_sizes(128, 64, 32) == []
 
 
 def box(x0: float, y0: float, x1: float, y1: float, score: float = 0.9) -> Region:
