@@ -16,14 +16,12 @@ import cv2
 import numpy as np
 
 from models.bundle import DetectionSpec
+from models.limits import deciding_side
 from models.records import Quad
 
 Region = tuple[Quad, float]
 """A polygon on the page, and the mean probability of text inside it."""
 
-LONGEST_SHAPE = 3
-"""Length of a page in widths from which the width alone says how large its letters are: a longer page is seen
-like several pages of this shape in a row."""
 MAX_SIDE = 4096
 """Raising the shortest side makes no image longer than this: a line of pixels would become gigabytes."""
 OPEN_TILE = 2048
@@ -56,11 +54,10 @@ where a single region covers the second, that region has found it before."""
 
 def page_scale(width: int, height: int, spec: DetectionSpec) -> float:
     """The factor by which a page's sides, in pixels, are scaled for the first look."""
-    short, long = sorted((width, height))
     if spec.limit_side == "longest":
-        scale = min(1.0, spec.limit / min(long, LONGEST_SHAPE * short))
+        scale = min(1.0, spec.limit / deciding_side(width, height))
     else:
-        scale = max(1.0, min(spec.limit / short, MAX_SIDE / long))
+        scale = max(1.0, min(spec.limit / min(width, height), MAX_SIDE / max(width, height)))
     return min(scale, most_scale(width, height, spec))
 
 
@@ -176,7 +173,7 @@ def _with(regions: list[Region], large: Region, replaces: bool) -> list[Region]:
     Args:
         regions: of finer looks.
         large: of a coarser one.
-        replaces: whether pieces of it give way where its probability is at least their mean.
+        replaces: whether pieces of it give way, unless they tell more of its area to be text.
     """
     polygon, score = large
     half, area = line_height(polygon) / 2, _area(polygon)
@@ -184,13 +181,11 @@ def _with(regions: list[Region], large: Region, replaces: bool) -> list[Region]:
     lines = sum(part for region, part in shared if line_height(region[0]) < half)
     if lines >= HOLDS_LINES * area or any(part >= IS_THERE * area for _, part in shared):
         return regions
-    others, pieces = [], []
-    for region, part in shared:
-        is_piece = line_height(region[0]) >= half and part > _area(region[0]) / 2
-        (pieces if is_piece else others).append(region)
-    if pieces and not (replaces and score >= np.mean([piece_score for _, piece_score in pieces])):
+    pieces = [part > _area(region[0]) / 2 and line_height(region[0]) >= half for region, part in shared]
+    told = sum(region[1] * part for region, part in itertools.compress(shared, pieces))
+    if any(pieces) and not (replaces and score * area >= told):
         return regions
-    return [*others, large]
+    return [*(region for region, is_piece in zip(regions, pieces, strict=True) if not is_piece), large]
 
 
 def line_height(polygon: Quad) -> float:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pyclipper
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
@@ -28,6 +28,7 @@ rectangles = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(rectangles, st.floats(0.5, 3))
 def test_unclip_is_the_smallest_rectangle_around_the_offset_polygon(
     rectangle: RotatedRect, ratio: float
@@ -42,6 +43,7 @@ def test_unclip_is_the_smallest_rectangle_around_the_offset_polygon(
     assert sorted(unclip(rectangle, ratio)[1]) == pytest.approx(sorted(expected[1]), rel=0.02, abs=0.1)
 
 
+@settings(deadline=None)
 @given(rectangles, st.floats(0.1, 3))
 def test_unclip_grows_around_the_same_centre(rectangle: RotatedRect, ratio: float) -> None:
     center, size, angle = unclip(rectangle, ratio)
@@ -103,6 +105,7 @@ def test_a_map_of_many_tiles_has_as_many_more_candidates() -> None:
     assert len(find_regions(MANY, spec, 320, 160)) == 13 * 7
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 300), st.integers(0, 140), st.integers(1, 200), st.integers(1, 60)),
@@ -150,7 +153,7 @@ def bars(width: int, height: int, boxes: Sequence[Sequence[int]]) -> Image:
 
 
 def detect(image: Image, session: Session, **values: Any) -> list[list[int]]:
-    """The boxes around what is found on a grey page, top first. Regions hardly grow: `Ink` gives whole bars."""
+    """The boxes found on a grey page, top first. Regions hardly grow, since `Ink` gives whole bars."""
     spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,), unclip_ratio=0.1, min_side=1, **values)
     (page,) = Detector(spec, session)([Page(width=image.shape[1], height=image.shape[0], image=image)])
     boxes = [[*line.polygon.min(axis=0), *line.polygon.max(axis=0)] for line in page.lines]
