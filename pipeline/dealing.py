@@ -56,7 +56,7 @@ class Turn:
         return number
 
     def restart(self) -> None:
-        """Makes the first file the next one; nobody may be taking one. Who died while doing so held the number."""
+        """Makes the first file the next one; nobody may be taking one, but some may have died of it."""
         while select.select([self._from], [], [], 0)[0]:
             self._get()
         self._put(0)

@@ -40,7 +40,7 @@ def live(files: Sequence[int]) -> None:
 
 
 def _prepare(workers: int, options: JobOptions | None) -> None:
-    """Loads the models while the driver builds its first pipeline; bounds what files may take from then on."""
+    """Loads the models while the driver builds its first pipeline; bounds what files may take then."""
     if options is not None:
         if options.verbose:
             logs.show()

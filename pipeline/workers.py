@@ -199,7 +199,7 @@ def _gone(workers: list[Worker], seconds: float = 0.0) -> list[Worker]:
 
 
 def _raise_for_stuck(watch: Watch, alone: bool) -> None:
-    """Raises where files keep workers for too long; where each is at one alone, once all are stuck or done."""
+    """Raises where files keep workers for too long; where each has one alone, once all are stuck or done."""
     stuck = watch.stuck(round((FILE_S if alone else SUSPECT_S) / LOOK_S))
     if stuck and not (alone and len(stuck) < len(watch.busy())):
         raise WorkersStuckError(watch.suspects(stuck), watch.taken())
