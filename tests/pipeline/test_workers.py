@@ -364,7 +364,8 @@ def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:
 def test_a_pipeline_s_services_are_on_a_socket_of_this_user_alone(workers: Workers, tmp_path: Path) -> None:
     import apache_beam as beam
     import grpc
-    from apache_beam.portability.api import beam_artifact_api_pb2, beam_artifact_api_pb2_grpc
+    from apache_beam.portability.api import beam_artifact_api_pb2
+    from apache_beam.portability.api import beam_artifact_api_pb2_grpc as service
 
     from pipeline import runner
 
@@ -376,9 +377,7 @@ def test_a_pipeline_s_services_are_on_a_socket_of_this_user_alone(workers: Worke
         listening = [line.split() for table in tables for line in table if line.split()[3] == "0A"]
         ports = [line[1] for line in listening if f"socket:[{line[9]}]" in held]
         (socket,) = folder.iterdir()
-        stub = beam_artifact_api_pb2_grpc.ArtifactRetrievalServiceStub(
-            grpc.insecure_channel(f"unix:{socket}")
-        )
+        stub = service.ArtifactRetrievalServiceStub(grpc.insecure_channel(f"unix:{socket}"))
         try:
             list(stub.GetArtifact(beam_artifact_api_pb2.GetArtifactRequest(), timeout=20))
             answer = "answered"
