@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = frozenset(("models", "pipeline", "training", "transforms"))
+
+
+def elsewhere(path: str) -> bool:
+    """Whether an entry of `sys.path` is another folder than the working one, or the one of this file."""
+    folder = os.path.realpath(path or os.curdir)
+    return folder != os.path.realpath(os.curdir) or folder == os.path.realpath(ROOT)
+
+
+sys.path[:] = filter(elsewhere, sys.path)
+
+from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402 - not from the working folder
 
 
 class _Ours:
@@ -22,14 +32,7 @@ class _Ours:
         return PathFinder.find_spec(name, [ROOT]) if name in PACKAGES else None
 
 
-def elsewhere(path: str) -> bool:
-    """Whether an entry of `sys.path` is another folder than the working one, or the one of this file."""
-    folder = os.path.realpath(path or os.curdir)
-    return folder != os.path.realpath(os.curdir) or folder == os.path.realpath(ROOT)
-
-
 sys.meta_path.insert(0, _Ours)
-sys.path[:] = filter(elsewhere, sys.path)
 
 
 def job() -> int:
@@ -51,3 +54,16 @@ def train() -> int:
     from training.__main__ import main
 
     return main()
+
+
+def nursery() -> None:
+    """The process that workers are forked from, which `pipeline.nursery` starts."""
+    if sys.path[0] == ROOT:  # Python has put it first, and other packages may lie in it
+        sys.path.append(sys.path.pop(0))
+    from pipeline.nursery import main
+
+    main(*sys.argv[1:])
+
+
+if __name__ == "__main__":
+    nursery()

@@ -11,6 +11,7 @@ on a socket with a name, which Python before 3.10.9 gives to everybody on the ma
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import logging
@@ -26,6 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_ENTRY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "ppocr_beam.py")
 _PRELOADED = (
     "pipeline.lean",
     "pipeline.logs",
@@ -47,7 +49,7 @@ class Nursery:
     Attributes:
         process: the nursery.
         line: leads to it.
-        folder: for sockets, of this user alone; the nursery removes it in the end.
+        folder: for sockets, of this user alone; the nursery removes it where the driver cannot any more.
     """
 
     process: subprocess.Popen[bytes]
@@ -63,14 +65,16 @@ class Nursery:
         ours, its = socket.socketpair()
         folder = _folder()
         isolated = ["-I"] if sys.flags.isolated else []
-        command = [sys.executable, *isolated, __file__, str(its.fileno()), folder]
+        command = [sys.executable, *isolated, _ENTRY, str(its.fileno()), folder]
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             its.close()
-        return cls(process, ours, folder)
+        nursery = cls(process, ours, folder)
+        atexit.register(nursery.close)
+        return nursery
 
     def fork(self, files: Sequence[int]) -> int:
         """Has a worker forked that gets copies of four open files; returns its process id.
@@ -95,9 +99,11 @@ class Nursery:
         return self.line.fileno() >= 0 and self.process.poll() is None
 
     def close(self) -> None:
-        """Ends the nursery and all its workers."""
+        """Ends the nursery, whose workers have ended, also while it still imports; removes the folder."""
         self.line.close()
+        self.process.kill()
         self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _folder() -> str:
@@ -147,21 +153,10 @@ def _live(live: Callable[[Sequence[int]], Any], files: Sequence[int]) -> None:
 
 
 def main(descriptor: str, folder: str) -> None:
-    """The nursery's life."""
-    for name in _PRELOADED:
-        with contextlib.suppress(ImportError):  # the driver imports it too and says what is missing
+    """The nursery's life, from its start by `ppocr_beam.nursery` to its end."""
+    with contextlib.suppress(ImportError, OSError):  # the driver imports the same, or is gone
+        for name in _PRELOADED:
             importlib.import_module(name)
-    from pipeline.life import live
-
-    with contextlib.suppress(OSError):  # the driver is gone before it has its answer
-        serve(socket.socket(fileno=int(descriptor)), live)
+        serve(socket.socket(fileno=int(descriptor)), importlib.import_module("pipeline.life").live)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    # Python has put the folder of this file first, whose modules are no top-level ones.
-    _here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [*(path for path in sys.path if path != _here), os.path.dirname(_here)]
-    importlib.import_module("ppocr_beam")
-    main(*sys.argv[1:])
     os._exit(0)
