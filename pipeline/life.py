@@ -30,7 +30,7 @@ def live(files: Sequence[int]) -> None:
     dealing.adopt(dealing.Turn.in_files(*files[2:]))
     with contextlib.suppress(EOFError):
         _prepare(*pipe.recv())
-        progress.adopt(tally)
+        progress.adopt(tally, limits.renew)
         tally[progress.READY] = 1
         while True:
             control_address, worker_id = pipe.recv()

@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from models.records import Failure, Page
-from pipeline import limits
 
 Tally = Any
 """Shared memory of one worker: parts of files, pages, errors, peak memory in kB, readiness, signs of life,
@@ -37,6 +36,7 @@ LINE_S = 10.0
 _Tally = c_longlong * (NUMBERS + WINDOW)
 _mine: Tally | None = None
 _files = 0.0  # a small member of a large archive is less than a part
+_alive: Callable[[], None]
 
 
 def tally_file() -> int:
@@ -55,10 +55,19 @@ def tally_in(file: int) -> Tally:
     return _Tally.from_buffer(mmap.mmap(file, sizeof(_Tally)))
 
 
-def adopt(tally: Tally) -> None:
-    """Makes a tally the one that this process counts in."""
-    global _mine, _files
-    _mine, _files = tally, 0.0
+def _unheard() -> None:
+    """Where nobody waits for signs of life."""
+
+
+def adopt(tally: Tally, alive: Callable[[], None] = _unheard) -> None:
+    """Makes a tally the one that this process counts in.
+
+    Args:
+        tally: this process's.
+        alive: called at each sign of life.
+    """
+    global _mine, _files, _alive
+    _mine, _files, _alive = tally, 0.0, alive
 
 
 def take(number: int) -> None:
@@ -66,7 +75,7 @@ def take(number: int) -> None:
     if _mine is not None:
         _mine[NUMBERS + _mine[TAKEN] % WINDOW] = number
         _mine[TAKEN] += 1
-        limits.renew()
+        _alive()
 
 
 def last_taken(tally: Tally, since: int) -> list[int]:
@@ -87,7 +96,7 @@ def advance(part: float) -> None:
         _files += part
         _mine[PARTS] = round(FILE * _files)
         _mine[SIGNS] += 1
-        limits.renew()
+        _alive()
 
 
 def count(element: Page | Failure) -> None:
@@ -96,7 +105,7 @@ def count(element: Page | Failure) -> None:
         return
     _mine[ERRORS if isinstance(element, Failure) else PAGES] += 1
     _mine[PEAK] = peak_kilobytes()
-    limits.renew()
+    _alive()
 
 
 def peak_kilobytes() -> int:
