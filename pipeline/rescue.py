@@ -127,10 +127,9 @@ def rescue(
     waves.clean(output, name)
     parts = deque(_parts(Part(tuple(ordered(manifest)), False), died))
     total, deaths = Counts(), Counter[Source | None]()
-    for number in itertools.count():
-        if not parts:
-            return total
-        part, label = parts.popleft(), f"{name}-{number:05}"
+    numbers = itertools.count()
+    while parts:
+        part, label = parts.popleft(), f"{name}-{next(numbers):05}"
         listed = write_part(output, label, part.files)
         part = replace(part, files=tuple(ordered(listed)))
         try:
@@ -144,7 +143,7 @@ def rescue(
             parts.extendleft(reversed(_parts(part, again, guilty)))
         finally:
             storage.delete(listed)
-    raise AssertionError("there is a number for each part")
+    return total
 
 
 def _parts(part: Part, died: WorkerDiedError, guilty: Collection[Source] = ()) -> list[Part]:
