@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from models.bundle import Bundle
 from pipeline import logs as logs  # before Beam is imported
@@ -20,10 +20,7 @@ from pipeline.progress import Progress
 from pipeline.rescue import ATTEMPTS, Counts, rescue
 from pipeline.status import reason
 from pipeline.waves import HandedOver, JobError, Marker
-from pipeline.workers import WorkerDiedError, Workers, WorkersStuckError
-
-DEATHS = 2
-"""Times that workers may be killed in a wave before one of its files is suspected."""
+from pipeline.workers import WorkerDiedError, Workers
 
 MODEL_FAILURE = "model_failure"
 BROKEN = 3
@@ -44,6 +41,7 @@ class Job:
         left_out: files of other kinds that the inputs' folders hold, by suffix.
         workers: processes for a local run; None: a cluster does the work, or there is none.
         interrupted: set when the run shall end.
+        alone: whether each worker is to have but one file at hand.
     """
 
     options: JobOptions
@@ -53,6 +51,7 @@ class Job:
     left_out: Mapping[str, int]
     workers: Workers | None
     interrupted: threading.Event = field(default_factory=threading.Event)
+    alone: bool = False
 
     def check(self) -> None:
         """Ends the run if it was interrupted.
@@ -102,18 +101,16 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
 def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
     """Runs a wave until it is through."""
     name, manifest = waves.name_of(wave), wave_uri(job.options.output, wave)
-    deaths = 0
     for attempt in range(1, ATTEMPTS + 1):
         waves.reopen(job.options.output, wave)  # where its errors are tried again
         waves.clean(job.options.output, name)
         shown.begin(job.files[wave])
         try:
             return run_once(job, manifest, name)
-        except WorkerDiedError as error:
-            deaths += 1
-            if deaths == DEATHS or isinstance(error, WorkersStuckError):  # who is stuck would be so again
-                return _rescued(job, wave, manifest)
-            _log.warning("wave %d: a worker was killed; trying it again", wave)
+        except WorkerDiedError as died:
+            return _rescued(job, wave, manifest, died)
+        except JobError:
+            raise
         except HandedOver as handed:
             files, pending = job.files[wave], sum(job.files.values())
             raise HandedOver(f"{handed} ({files:,} of {pending:,} files)") from None
@@ -126,12 +123,15 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
     raise JobError(f"wave {wave} failed {ATTEMPTS} times")
 
 
-def _rescued(job: Job, wave: int, manifest: str) -> Counts:
+def _rescued(job: Job, wave: int, manifest: str, died: WorkerDiedError) -> Counts:
     """Does a wave in parts, to find the files that workers die of."""
-    _log.warning("wave %d: workers die of it, or get stuck; looking for the file at fault", wave)
-    name, sources = waves.name_of(wave), list(read_sources(manifest))
+    _log.warning("wave %d: a worker died, or a file keeps it; looking for the file at fault", wave)
+
+    def run(manifest: str, name: str, alone: bool) -> Counts:
+        return run_once(replace(job, alone=alone), manifest, name)
+
     try:
-        return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
+        return rescue(run, job.options.output, waves.name_of(wave), manifest, died, job.facts)
     except Exception as error:
         raise JobError(f"wave {wave} failed in parts too, at last with: {reason(error)}") from error
 
@@ -155,7 +155,7 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
         return work()
     try:
         job.workers.start()
-        return job.workers.attend(work)
+        return job.workers.attend(work, job.alone)
     except Exception:
         job.check()
         job.workers.stop()
@@ -168,9 +168,11 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     from pipeline import graph, runner
 
     options, one_channel = job.options, job.bundle.manifest.one_channel
+    if job.alone:
+        options = replace(options, detection_batch=1, recognition_batch=1)
     takers = job.workers.count if job.workers is not None else 0
     wave_job = graph.WaveJob(
-        manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts, takers
+        manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts, takers, job.alone
     )
     beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))

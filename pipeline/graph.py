@@ -29,6 +29,7 @@ class WaveJob:
         one_channel: whether the bundle's models all take grey pages.
         facts: for the data files' metadata.
         takers: worker processes on this machine that take the files by turns; 0: Beam deals them out.
+        alone: whether each of them is to have but one file at hand.
     """
 
     manifest: str
@@ -39,6 +40,7 @@ class WaveJob:
     one_channel: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     takers: int = 0
+    alone: bool = False
 
 
 def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
@@ -49,7 +51,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     """
     options, read = job.options, job.options.read
     bundle, private = options.bundle, options.allow_private_hosts
-    ahead = dealing.ahead if job.takers else None
+    ahead = (dealing.alone if job.alone else dealing.ahead) if job.takers else None
     wave = pipeline | "Wave" >> beam.Create([job.manifest] * max(1, job.takers), reshuffle=False)
     if job.takers:
         sources = (
