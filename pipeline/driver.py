@@ -237,7 +237,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         files=job.files[wave],
         pages=written[0] + kept.pages,
         lines=counts.lines + kept.lines,
-        errors=dict(sorted((kept.errors or counts.errors).items())),
+        errors=dict(sorted((kept.errors if kept.pages else counts.errors).items())),
         microseconds=dict(sorted(counts.microseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,

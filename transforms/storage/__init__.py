@@ -31,7 +31,8 @@ from typing import Any, BinaryIO
 
 from models.records import InputError, UsageError
 from transforms.storage.ranges import open_ranges
-from transforms.storage.records import DEADLINE_S, Blob, Source, redacted, too_large
+from transforms.storage.records import DEADLINE_S, Blob, Source, too_large
+from transforms.storage.redaction import redacted
 
 __all__ = [
     "Blob",
