@@ -101,6 +101,7 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
     for wave in sorted(job.files):
         start = time.monotonic()
         counts = _try_wave(job, lock, wave, shown)
+        lock.check()  # or its files may be gone, which would look like rows that got lost
         marker = _marker(job, wave, counts, time.monotonic() - start)
         try:
             waves.commit(job.options.output, marker, lock.check)
@@ -192,7 +193,8 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     graph.build(pipeline, wave_job)
     result = pipeline.run()
     if not awaited:
-        raise HandedOver(f"{name}: the graph is made; who runs it will find no marker of it when it is done")
+        told = name.removesuffix(f"-{job.run_id}")
+        raise HandedOver(f"{told}: the graph is made; who runs it will find no marker of it when it is done")
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
