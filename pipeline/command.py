@@ -78,7 +78,7 @@ def _do(options: JobOptions, running: list[Job]) -> Summary | None:
         done = resume(options, bundle)
         if options.local:
             prepare()
-        job = build(options, bundle, done, sources, left_out)
+        job = build(options, bundle, lock, done, sources, left_out)
         if not job.files and not done:
             return None
         running.append(job)
@@ -108,19 +108,24 @@ def resume(options: JobOptions, bundle: Bundle) -> dict[int, Marker]:
     """What earlier runs have done, and shall not be done again.
 
     Raises:
-        UsageError: they had another bundle, or other options that change rows.
+        UsageError: they had another bundle, or other options that change rows; or what they left is not
+            whole, or was written by a newer version.
     """
-    if options.shard is None:  # or other shards write here too
-        waves.sweep(options.output)
     done = waves.markers(options.output)
     read = result_options(options.read)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
+    waves.refuse_unlisted(options.output, done)
+    first, step = options.shard or (0, 1)
+    if step == 1:  # or other shards write here too
+        waves.sweep(options.output)
+    waves.tidy(options.output, {wave: done[wave] for wave in done if wave % step == first})
     return {wave: marker for wave, marker in done.items() if not (options.retry_errors and marker.retryable)}
 
 
 def build(
     options: JobOptions,
     bundle: Bundle,
+    lock: Lock,
     done: Mapping[int, Marker],
     sources: Iterator[Source],
     left_out: Mapping[str, int],
@@ -132,7 +137,12 @@ def build(
 
     versions = {wave: marker.changed for wave, marker in done.items()}
     files = manifest.extend(
-        options.output, islice(sources, options.limit), options.wave_files, options.shard, versions
+        options.output,
+        islice(sources, options.limit),
+        options.wave_files,
+        options.shard,
+        versions,
+        lock.check,
     )
     pending = {wave: size for wave, size in files.items() if wave not in done}
     count = min(options.workers, max(pending.values(), default=0))

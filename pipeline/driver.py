@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from models.bundle import Bundle
+from models.records import InputError
 from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
+from pipeline.keeping import keep_good
 from pipeline.lock import Lock
 from pipeline.manifest import read_sources, wave_uri
 from pipeline.options import JobOptions, engine_title, result_options
@@ -64,6 +66,15 @@ class Job:
             raise KeyboardInterrupt
 
     @property
+    def stage(self) -> str:
+        """Where the run writes what is not finished."""
+        return waves.stage(self.options.output, self.run_id)
+
+    def name_of(self, wave: int) -> str:
+        """What the names of the data files begin with that the run writes of a wave."""
+        return waves.name_of(wave, self.run_id)
+
+    @property
     def facts(self) -> dict[str, str]:
         """What the data files' metadata says."""
         options = {name: str(value) for name, value in result_options(self.options.read).items()}
@@ -80,30 +91,33 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
     """Does the waves in order; yields the marker of each when it is committed.
 
     Raises:
-        JobError: a wave failed `ATTEMPTS` times.
+        JobError: a wave failed `ATTEMPTS` times, or its files cannot be put in place.
         UsageError: another run has taken over the output.
     """
     if job.files:
         # Beam is imported here while the process that workers are forked from imports it too.
         importlib.import_module("pipeline.graph")
     for wave in sorted(job.files):
-        lock.check()
         start = time.monotonic()
-        counts = _try_wave(job, wave, shown)
+        counts = _try_wave(job, lock, wave, shown)
+        lock.check()  # or its files may be gone, which would look like rows that got lost
         marker = _marker(job, wave, counts, time.monotonic() - start)
-        _refuse_broken(job.options.output, marker)
-        lock.check()
-        waves.commit(job.options.output, marker)
+        try:
+            waves.commit(job.options.output, marker, lock.check)
+        except InputError as error:
+            lock.check()
+            raise JobError(f"wave {wave} was read, but its files cannot be put in place: {error}") from error
         shown.end(marker.pages, sum(marker.errors.values()))
         yield marker
+    waves.unstage(job.options.output, job.run_id)
 
 
-def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
+def _try_wave(job: Job, lock: Lock, wave: int, shown: Progress) -> Counts:
     """Runs a wave until it is through."""
-    name, manifest = waves.name_of(wave), wave_uri(job.options.output, wave)
+    name, manifest = job.name_of(wave), wave_uri(job.options.output, wave)
     for attempt in range(1, ATTEMPTS + 1):
-        waves.reopen(job.options.output, wave)  # where its errors are tried again
-        waves.clean(job.options.output, name)
+        lock.check()
+        waves.clear(job.options.output, wave)
         shown.begin(job.files[wave])
         try:
             return run_once(job, manifest, name)
@@ -131,7 +145,7 @@ def _rescued(job: Job, wave: int, manifest: str, died: WorkerDiedError) -> Count
         return run_once(replace(job, alone=alone), manifest, name)
 
     try:
-        return rescue(run, job.options.output, waves.name_of(wave), manifest, died, job.facts)
+        return rescue(run, job.stage, job.name_of(wave), manifest, died, job.facts)
     except Exception as error:
         raise JobError(f"wave {wave} failed in parts too, at last with: {reason(error)}") from error
 
@@ -171,15 +185,18 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     if job.alone:
         options = replace(options, detection_batch=1, recognition_batch=1)
     takers = job.workers.count if job.workers is not None else 0
-    wave_job = graph.WaveJob(
-        manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts, takers, job.alone
-    )
     beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
+    awaited = runner.awaited(pipeline.options)
+    output = job.stage if awaited else options.output  # nobody would take them from the stage
+    wave_job = graph.WaveJob(
+        manifest, name, options, output, job.bundle.id, job.run_id, one_channel, job.facts, takers, job.alone
+    )
     graph.build(pipeline, wave_job)
     result = pipeline.run()
-    if not runner.awaited(pipeline.options):
-        raise HandedOver(f"{name}: the graph is made; who runs it will find no marker of it when it is done")
+    if not awaited:
+        told = name.removesuffix(f"-{job.run_id}")
+        raise HandedOver(f"{told}: the graph is made; who runs it will find no marker of it when it is done")
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
@@ -201,29 +218,30 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
     """Adds up a wave.
 
     Raises:
-        JobError: files and counters differ, so that rows must have got lost.
+        JobError: files and counters differ, so that rows must have got lost; or the models are broken.
     """
-    output, name = job.options.output, waves.name_of(wave)
-    written = waves.rows(output, name, "pages"), waves.rows(output, name, "errors")
+    output, name = job.options.output, job.name_of(wave)
+    written = waves.rows(job.stage, name, "pages"), waves.rows(job.stage, name, "errors")
     counted = counts.pages, sum(counts.errors.values())
-    errors: Mapping[str, int] = counts.errors
     if not job.options.local:  # clusters may count work twice that they did twice, or not at all
-        errors = waves.kinds(output, name)
+        counts = replace(counts, errors=waves.kinds(job.stage, name))
     elif counts.files != job.files[wave]:
         raise JobError(f"wave {wave}: {counts.files} of {job.files[wave]} files were taken")
     elif written != counted:
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
         )
+    _refuse_broken(job.stage, name, wave, written[0], counts)
     changed: Mapping[str, str] = {}
     if counts.changed:
-        changed = waves.changed(output, name, read_sources(wave_uri(output, wave)))
+        changed = waves.changed(job.stage, name, read_sources(wave_uri(output, wave)))
+    kept = keep_good(waves.earlier_rows(output, wave), job.stage, name)
     return Marker(
         wave=wave,
         files=job.files[wave],
-        pages=written[0],
-        lines=counts.lines,
-        errors=dict(sorted(errors.items())),
+        pages=written[0] + kept.pages,
+        lines=counts.lines + kept.lines,
+        errors=dict(sorted((kept.errors if kept.pages else counts.errors).items())),
         microseconds=dict(sorted(counts.microseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,
@@ -234,18 +252,19 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         changed=dict(changed),
         left_out=counts.left_out,
         ended=round(time.time(), 3),
+        name=name,
+        kept=kept.pages,
     )
 
 
-def _refuse_broken(output: str, marker: Marker) -> None:
+def _refuse_broken(stage: str, name: str, wave: int, pages: int, counts: Counts) -> None:
     """Ends the job where the models failed on every page: no page is at fault, and the next ones would fail.
 
     Raises:
         JobError: says how they failed.
     """
-    if marker.pages or marker.errors.get(MODEL_FAILURE, 0) < BROKEN:
+    if pages or counts.errors.get(MODEL_FAILURE, 0) < BROKEN:
         return
-    name = waves.name_of(marker.wave)
-    message = next(waves.messages(output, name, MODEL_FAILURE), "")
-    waves.clean(output, name)
-    raise JobError(f"wave {marker.wave}: the models failed on every page, such as: {message}")
+    message = next(waves.messages(stage, name, MODEL_FAILURE), "")
+    waves.clean(stage, name)
+    raise JobError(f"wave {wave}: the models failed on every page, such as: {message}")

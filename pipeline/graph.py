@@ -24,6 +24,7 @@ class WaveJob:
         manifest: URI of the Parquet file that lists the wave's files.
         name: what the names of its data files begin with.
         options: the job's.
+        output: where the data files go.
         bundle_id: for the rows.
         run_id: likewise.
         one_channel: whether the bundle's models all take grey pages.
@@ -35,6 +36,7 @@ class WaveJob:
     manifest: str
     name: str
     options: JobOptions
+    output: str
     bundle_id: str
     run_id: str
     one_channel: bool = False
@@ -75,7 +77,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "Count" >> beam.Map(_count).with_output_types(Element)
         | "ToRows" >> ToRows(job.bundle_id, job.run_id, read)
     )
-    rows | "WriteRows" >> WriteRows(options.output, job.name, job.facts)
+    rows | "WriteRows" >> WriteRows(job.output, job.name, job.facts)
 
 
 def load_models(options: JobOptions) -> None:

@@ -14,10 +14,12 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 from models.records import InputError
 from transforms import zips
+from transforms.seen import Seen, keys_of
 from transforms.sources import is_image_name
 from transforms.storage import file_name
 
@@ -80,7 +82,7 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
     found = False
     try:
-        for member in expanded:
+        for member in _each_by_its_own_name(uri, expanded):
             found = found or member.data is not None
             yield member
     except InputError as error:
@@ -92,6 +94,16 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         yield Member(uri, InputError(kind, f"The archive is broken ({error}); what came before is read."))
     if not found:
         yield Member(uri, InputError("no_images", "The archive holds no images."))
+
+
+def _each_by_its_own_name(uri: str, members: Iterator[Member]) -> Iterator[Member]:
+    """The members; one whose name an earlier one has gets its number behind it: rows are told by names."""
+    seen = Seen()
+    for number, member in enumerate(members):
+        if member.data is not None and member.uri != uri:
+            names = chain([member.uri], (f"{member.uri}#{i}" for i in count(number)))
+            member = replace(member, uri=next(name for name in names if seen.add(keys_of([name]))[0]))
+        yield member
 
 
 class _Header(tarfile.TarInfo):
@@ -262,7 +274,7 @@ def _is_binary(kind: Any) -> bool:
 
 def _row_uri(uri: str, row: int, name: Any) -> str:
     given = b"" if name is None or not name.is_valid else name.as_buffer().to_pybytes()
-    return given.decode("utf-8", "backslashreplace") or f"{uri}#{row}"
+    return f"{uri}#{given.decode('utf-8', 'backslashreplace') or row}"
 
 
 def _row_data(value: Any, max_bytes: int) -> bytes | InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import tarfile
 import threading
@@ -278,6 +279,108 @@ def test_waves_with_errors_that_may_have_passed_are_read_again_when_asked(
         record for record in (folder / "out" / "_runs").glob("*.json") if after[0]["run_id"] in record.name
     )
     assert json.loads(last.read_text())["error_rate"] == pytest.approx(1 / FILES)
+
+
+def snapshot(output: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["goes on", "tries again"])
+def test_run_that_stood_still_while_another_one_finished_touches_nothing(
+    job: Callable[..., int],
+    folder: Path,
+    fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, after = driver.run_once, dict[str, bytes]()
+
+    def standing_still(*given: Any) -> Counts:
+        monkeypatch.setattr(driver, "run_once", run)
+        counts = run(*given)  # the rows are written, and not yet in their places
+        assert job("--workers", "2") == DONE
+        after.update(snapshot(folder / "out"))
+        if fails:
+            raise RuntimeError("its files are gone")
+        return counts
+
+    monkeypatch.setattr(driver, "run_once", standing_still)
+    assert job() == USAGE
+    assert "has taken over" in capsys.readouterr().err
+    assert snapshot(folder / "out") == after
+    assert len(rows(folder / "out")) == 6
+    assert len(rows(folder / "out", "errors")) == 1
+    assert job() == DONE
+    assert "Nothing new to read" in capsys.readouterr().out
+
+
+def test_run_that_is_killed_before_its_marker_is_followed_by_one_that_removes_its_rows(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = storage.move
+
+    def killed(uri: str, target: str) -> None:
+        if target.endswith(".json"):
+            raise KeyboardInterrupt
+        move(uri, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "move", killed)
+        assert job() == INTERRUPTED
+    assert job() == DONE
+    assert len(rows(folder / "out")) == 6
+    assert not list(folder.glob("out/_staged"))
+
+
+@pytest.mark.parametrize("errors", [{"not_found": 1}, {}], ids=["and an error is one", "and all is good"])
+def test_good_rows_stay_when_their_files_cannot_be_read_again(
+    job: Callable[..., int], folder: Path, errors: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not errors:
+        (folder / "in" / "broken.png").unlink()
+    assert job() == DONE
+    before, marker = rows(folder / "out"), folder / "out" / "_waves" / "00000.json"
+    (values,) = markers(folder / "out")
+    marker.write_text(json.dumps({**values, "errors": {"unavailable": 1, **values["errors"]}}))
+    for name in ("page-001.png", "page-002.png", "broken.png"):
+        (folder / "in" / name).unlink(missing_ok=True)
+    assert job("--retry_errors") == DONE
+    assert "2 pages could not be read again: their earlier rows stay." in capsys.readouterr().out
+    assert rows(folder / "out") == before
+    left = {Path(row["uri"]).name: row["kind"] for row in rows(folder / "out", "errors")}
+    assert left == ({"broken.png": "not_found"} if errors else {})
+    (after,) = markers(folder / "out")
+    counted = {name: after[name] for name in ("pages", "lines", "errors", "kept")}
+    assert counted == {"pages": 6, "lines": values["lines"], "errors": errors, "kept": 2}
+
+
+@pytest.mark.parametrize("text", ["{", None], ids=["damaged", "of a newer version"])
+def test_good_rows_stay_whatever_becomes_of_their_marker(
+    job: Callable[..., int], folder: Path, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    marker = folder / "out" / "_waves" / "00000.json"
+    marker.write_text(text or json.dumps({"schema": 2, **json.loads(marker.read_text())}))
+    before = snapshot(folder / "out")
+    for path in (folder / "in").glob("page-*"):
+        path.rename(folder / path.name)
+    write_pages(folder / "in" / "new", 1)
+    assert job() == (DONE if text else USAGE)
+    assert len(rows(folder / "out")) == (7 if text else 6)
+    if text is None:
+        assert snapshot(folder / "out") == before
+        assert "00000.json was written by a newer version" in capsys.readouterr().err
+
+
+def test_an_output_without_its_lists_is_refused(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    shutil.rmtree(folder / "out" / "_manifest")
+    before = snapshot(folder / "out")
+    assert job() == USAGE
+    assert "_manifest/00000.parquet is gone" in capsys.readouterr().err
+    assert snapshot(folder / "out") == before
 
 
 def test_files_that_have_changed_have_one_row_a_version_when_their_wave_is_read_again(

@@ -134,6 +134,10 @@ class TestTar:
         for data in (header.tobuf() + bytes(2048), gzip.compress(header.tobuf() + bytes(2048))):
             assert told(read(data)) == [("s.tar", "corrupt")]
 
+    def test_members_of_one_name_are_told_apart(self) -> None:
+        data = tar([("a.jpg", b"1"), ("b.txt", b"-"), ("a.jpg", b"22"), ("a.jpg#2", b"-"), ("a.jpg", b"333")])
+        assert told(read(data)) == [("s.tar#a.jpg", 1), ("s.tar#a.jpg#2", 2), ("s.tar#a.jpg#4", 3)]
+
     def test_headers_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = []
         monkeypatch.setattr(
@@ -238,12 +242,12 @@ class TestParquet:
         ("columns", "expected"),
         [
             ({"bytes": [b"a", b"bc", b"d"]}, [("s.tar#0", 1), ("s.tar#1", 2), ("s.tar#2", 1)]),
-            ({"bytes": [b"a", b"bc"], "uri": ["u.jpg", None]}, [("u.jpg", 1), ("s.tar#1", 2)]),
-            ({"bytes": [b"a"], "path": ["p.jpg"], "uri": ["u.jpg"]}, [("u.jpg", 1)]),
-            ({"bytes": [b"a"], "path": ["p.jpg"]}, [("p.jpg", 1)]),
+            ({"bytes": [b"a", b"bc"], "uri": ["u.jpg", None]}, [("s.tar#u.jpg", 1), ("s.tar#1", 2)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"], "uri": ["u.jpg"]}, [("s.tar#u.jpg", 1)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"]}, [("s.tar#p.jpg", 1)]),
             ({"bytes": [b"a"], "path": [7]}, [("s.tar#0", 1)]),
             ({"bytes": pa.array([b"a"], pa.large_binary())}, [("s.tar#0", 1)]),
-            ({"bytes": [b"a"], "uri": pa.array(["u.jpg"], pa.large_string())}, [("u.jpg", 1)]),
+            ({"bytes": [b"a"], "uri": pa.array(["u.jpg"], pa.large_string())}, [("s.tar#u.jpg", 1)]),
             ({"image": [{"bytes": b"a", "path": "p"}, {"bytes": None, "path": "p"}, None]},
              [("s.tar#0", 1), ("s.tar#1", "no_images"), ("s.tar#2", "no_images")]),
             ({"bytes": [b"a", None]}, [("s.tar#0", 1), ("s.tar#1", "no_images")]),
@@ -277,11 +281,20 @@ class TestParquet:
         assert len(seen) == len(rows)
         assert all(taken < (row + 1) * 50_000 + 4 * MAX for row, taken in enumerate(seen))
 
+    def test_names_of_rows_are_names_of_no_other_file_and_of_no_other_row(self) -> None:
+        names = ["/etc/shadow", "gs://b/a.jpg", "/etc/shadow", None, "3", "/etc/shadow#2"]
+        found = told(read(parquet({"bytes": [b"a"] * 6, "uri": names})))
+        expected = ["/etc/shadow", "gs://b/a.jpg", "/etc/shadow#2", "3", "3#4", "/etc/shadow#2#5"]
+        assert found == [(f"s.tar#{name}", 1) for name in expected]
+
     def test_a_name_that_is_not_utf8_is_its_row_s_alone(self) -> None:
         names = pa.Array.from_buffers(
             pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"\xffb")]
         )
-        assert told(read(parquet({"bytes": [b"a", b"b"], "uri": names}))) == [("\\xff", 1), ("b", 1)]
+        assert told(read(parquet({"bytes": [b"a", b"b"], "uri": names}))) == [
+            ("s.tar#\\xff", 1),
+            ("s.tar#b", 1),
+        ]
 
     def test_a_missing_column_names_those_there_are(self) -> None:
         (member,) = read(parquet({"label": [1], "text": ["a"]}))
