@@ -3,9 +3,13 @@ SHELL := /bin/sh
 BIN := .venv/bin
 EXTRAS := ppocrv6,pdf,heic,gcp,training,dev
 IMAGES ?= samples
+BUNDLES ?= latin,ppocrv6-small
+PEERS ?= faster-tiny,faster-small,rapidocr
+OPTIONS ?=
+comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all lint format bench bench-quick test-faults test-cluster clean
+.PHONY: help setup test test-all lint format bench bench-quick bench-quality test-faults test-cluster clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
@@ -33,6 +37,10 @@ bench: setup  ## speed and reading quality beside five other engines: make bench
 
 bench-quick: setup  ## ours against one engine, two minutes
 	$(BIN)/python -m benchmarks --images "$(IMAGES)" --rounds 1 --bundles latin --peers faster-tiny
+
+bench-quality: setup  ## word F1, H-mean and processor seconds on labelled pages: make bench-quality DATA=folder BUNDLES=latin,mine
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") --bundles $(subst $(comma), ,$(BUNDLES)) \
+		--peers $(subst $(comma), ,$(PEERS)) $(OPTIONS)
 
 test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left behind
 	$(BIN)/python -m benchmarks.faults

@@ -1,14 +1,19 @@
 """Runs another engine over images, inside that engine's own environment; imports nothing of this project.
 
 Usage: peer.py ENGINE LIST OUT
+       peer.py ENGINE
 
 LIST names an image a line. OUT becomes a line of JSON an image: its file name, and corners and text of each
 line read. The last thing printed is {"seconds": S}: for all images, after one that was read to warm up.
+
+With the engine alone, images are named on standard input, one a line, and each is answered at once by a line
+of JSON: the lines read, the processor seconds that took, and what went wrong, if anything did.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -107,5 +112,24 @@ def main(name: str, listing: str, out: str) -> None:
     print(json.dumps({"seconds": seconds}))
 
 
+def serve(name: str) -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # engines print: that must not stand among the answers
+    read = ENGINES[name]()
+    for path in map(str.rstrip, sys.stdin):
+        start, lines, error = _processor_seconds(), Lines(), ""
+        try:
+            lines = read(path)
+        except Exception as wrong:  # whatever an engine raises: the next image may be fine
+            error = f"{type(wrong).__name__}: {wrong}"
+        answer = {"lines": lines, "seconds": _processor_seconds() - start, "error": error}
+        print(json.dumps(answer, default=_plain), file=answers, flush=True)
+
+
+def _processor_seconds() -> float:
+    """Of this process and of the programs that it ran and waited for."""
+    return sum(os.times()[:4])
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (serve if len(sys.argv) == 2 else main)(*sys.argv[1:])

@@ -79,18 +79,18 @@ HEADER = (
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown, a line for each of `rows` in their order."""
-    lines = [_line(HEADER), _line(["---"] * len(HEADER))]
+    lines = [line(HEADER), line(["---"] * len(HEADER))]
     for row in rows:
         lines.append(
-            _line(
+            line(
                 [
                     row.title,
                     f"{row.rate:.2f} ({row.slowest:.2f} to {row.fastest:.2f})",
                     f"{row.ratio:.2f} x",
                     f"{row.start:.1f}",
                     f"{row.rate_with_start:.2f}",
-                    _share(row.score.words if row.score else None),
-                    _share(row.score.end_to_end if row.score else None),
+                    share(row.score.words if row.score else None),
+                    share(row.score.end_to_end if row.score else None),
                     f"{row.megabytes:.1f}",
                     f"{row.peak_megabytes:.0f}",
                 ]
@@ -113,11 +113,13 @@ def compared(ours: Sequence[Result], bare: Sequence[float]) -> str:
     )
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A ratio of 0 to 1, or a dash."""
     return "-" if value is None else f"{value:.3f}"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -100,6 +101,11 @@ class RecognitionSpec(ModelFile):
             `models.geometry.crop_quad`; 0: never, as the references do.
         min_confidence: lines read with less are dropped; by default half, as the references do. Networks
             differ in how sure they are of what is no text.
+        confidence_scale: of two values that make a character's probability p the chance that it is right,
+            `models.ctc.calibrated`; 1 with a shift of 0: p as the network gives it. `ppocr-train calibrate`
+            finds them, on labelled pages.
+        confidence_shift: likewise.
+        review_threshold: a line needs review where its certainty is less, see `models.ctc.certainty`.
         cell_gap: lines are cut between words that stand unusually far apart, this many heights of the line at
             least, see `models.cells.cells`; 0: never.
     """
@@ -112,7 +118,15 @@ class RecognitionSpec(ModelFile):
     squeeze: float = 0.0
     least_height: int = 0
     min_confidence: float = 0.5
+    confidence_scale: float = 1.0
+    confidence_shift: float = 0.0
+    review_threshold: float = 0.6
     cell_gap: float = 0.0
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether confidences are more than what the network gives."""
+        return (self.confidence_scale, self.confidence_shift) != (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,9 +372,14 @@ def _check(manifest: Manifest) -> None:
         raise UsageError("recognition.least_height and recognition.cell_gap must be at least 0")
     if not 0 <= recognition.squeeze < 1:
         raise UsageError("recognition.squeeze must be from 0 to below 1")
-    thresholds = (detection.threshold, detection.box_threshold, direction.threshold)
-    if not all(0 <= value <= 1 for value in (*thresholds, recognition.min_confidence)):
+    thresholds: tuple[float, ...] = (detection.threshold, detection.box_threshold, direction.threshold)
+    thresholds += (recognition.min_confidence, recognition.review_threshold)
+    if not all(0 <= value <= 1 for value in thresholds):
         raise UsageError("thresholds and min_confidence must be from 0 to 1")
+    if not (recognition.confidence_scale > 0 and math.isfinite(recognition.confidence_scale)):
+        raise UsageError("recognition.confidence_scale must be a number above 0")
+    if not math.isfinite(recognition.confidence_shift):
+        raise UsageError("recognition.confidence_shift must be a number")
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from models.records import Char
 
 BLANK = 0
+_LEAST = 1e-6
+"""How far a probability stays away from 0 and 1 where its logarithm or its odds are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,33 @@ def decode(
         Reading(characters[start:end], confidences[start:end], steps[start:end])
         for start, end in zip([0, *ends], ends, strict=False)
     ]
+
+
+def calibrated(probabilities: npt.NDArray[np.float32], scale: float, shift: float) -> npt.NDArray[np.float32]:
+    """Chances of being right, of characters that a network gives these probabilities (Platt 1999).
+
+    The odds of p are raised to the power `scale` and multiplied by e to the power `shift`: the order stays.
+
+    Args:
+        probabilities: of any shape, each 0 to 1.
+        scale: above 0; under 1 for a network that is surer than it is right.
+        shift: above 0 for one that is less sure than it is right.
+    """
+    sure = np.clip(probabilities, _LEAST, 1 - _LEAST)
+    return np.asarray(1 / (1 + np.exp(-shift) * ((1 - sure) / sure) ** scale), np.float32)
+
+
+def certainty(confidences: npt.NDArray[np.float32]) -> float:
+    """How sure it is that all characters of a line are right: a number of 0 to 1 to rank lines by.
+
+    It is the geometric mean of the characters' confidences to the power of the root of their number. That lies
+    between the mean, which a wrong character of a long line hardly moves, and the product, low for long lines.
+
+    Args:
+        confidences: (n,), n at least 1.
+    """
+    logarithms = np.log(np.maximum(confidences, _LEAST))
+    return float(np.exp(logarithms.sum() / np.sqrt(len(logarithms))))
 
 
 def extents(reading: Reading, steps: float) -> tuple[Char, ...]:

@@ -21,7 +21,7 @@ class ReadOptions:
             and its model is not loaded.
         min_confidence: see `RecognitionSpec`; None: the bundle's.
         cell_gap: likewise.
-        review_threshold: a line needs review where it or one of its characters was read with less.
+        review_threshold: likewise.
         chars: whether to give each character's confidence and extent.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
             bundle's.
@@ -34,7 +34,7 @@ class ReadOptions:
     direction: Literal["all", "sample", "off"] = "sample"
     min_confidence: float | None = None
     cell_gap: float | None = None
-    review_threshold: float = 0.6
+    review_threshold: float | None = None
     chars: bool = False
     detection_limit: int | None = None
     box_threshold: float | None = None
@@ -53,7 +53,12 @@ class ReadOptions:
 
     def recognition(self, spec: RecognitionSpec) -> RecognitionSpec:
         """Likewise of recognition."""
-        return replace(spec, **_given({"min_confidence": self.min_confidence, "cell_gap": self.cell_gap}))
+        asked = {
+            "min_confidence": self.min_confidence,
+            "cell_gap": self.cell_gap,
+            "review_threshold": self.review_threshold,
+        }
+        return replace(spec, **_given(asked))
 
     def settled(self, manifest: Manifest) -> ReadOptions:
         """The same with the bundle's values in the place of None: what is in force."""
@@ -62,6 +67,7 @@ class ReadOptions:
             self,
             min_confidence=recognition.min_confidence,
             cell_gap=recognition.cell_gap,
+            review_threshold=recognition.review_threshold,
             detection_limit=detection.limit,
             box_threshold=detection.box_threshold,
             unclip_ratio=detection.unclip_ratio,

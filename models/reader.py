@@ -50,14 +50,10 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
     return Recognizer(options.recognition(spec), session, options.chars)
 
 
-def finish(page: Page, options: ReadOptions) -> Page:
-    """Marks the lines that need review, and orders all as they are read."""
-    lines = [
-        replace(line, needs_review=True) if line.weakest < options.review_threshold else line
-        for line in page.lines
-    ]
-    order = reading_order([line.polygon for line in lines])
-    return replace(page, image=None, lines=tuple(lines[i] for i in order))
+def finish(page: Page) -> Page:
+    """Orders lines as they are read."""
+    order = reading_order([line.polygon for line in page.lines])
+    return replace(page, image=None, lines=tuple(page.lines[i] for i in order))
 
 
 class Reader:
@@ -102,4 +98,4 @@ class Reader:
         pages = [page]
         for stage in self._stages:
             pages = stage(pages)
-        return finish(pages[0], self.options)
+        return finish(pages[0])

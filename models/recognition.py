@@ -23,7 +23,7 @@ BATCH_COLUMNS = 2560
 
 
 class Recognizer:
-    """Fills the lines' texts and confidences, drops their crops, and the lines that are most likely no text.
+    """Fills the lines' texts and confidences, marks those that need review, drops their crops and what is no text.
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, or squeezed a little to fit into
     the one before where the bundle allows that, whatever else is in its batch: so a page reads the same alone
@@ -75,6 +75,8 @@ class Recognizer:
         read = dict[int, tuple[ctc.Reading, float]]()
         for width, members in self._batches(crops):
             classes, probabilities = self._decide([crops[i] for i in members], width)
+            if spec.calibrated:
+                probabilities = ctc.calibrated(probabilities, spec.confidence_scale, spec.confidence_shift)
             readings = ctc.decode(classes, probabilities, spec.charset)
             for reading, i in zip(readings, members, strict=True):
                 read[i] = reading, classes.shape[1] * crops[i].shape[1] / width
@@ -105,8 +107,17 @@ class Recognizer:
             text=reading.text,
             # What mean() says, at a quarter of its time: a line has few characters, and a page many lines.
             confidence=float(confidences.sum() / len(confidences)) if reading.text else 0.0,
-            weakest=float(confidences.min()) if reading.text else 0.0,
+            needs_review=self._certainty(reading) < self.spec.review_threshold,
             chars=ctc.extents(reading, steps) if self.chars else None,
+        )
+
+    def _certainty(self, reading: ctc.Reading) -> float:
+        """What review marks go by; 0 for an empty text."""
+        if not reading.text:
+            return 0.0
+        # A network's own probabilities are no chances that could be multiplied.
+        return (
+            ctc.certainty(reading.confidences) if self.spec.calibrated else float(reading.confidences.min())
         )
 
     def _batches(self, crops: Sequence[Image]) -> Iterator[tuple[int, list[int]]]:

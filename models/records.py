@@ -41,10 +41,9 @@ class Line:
         direction: 0, or 180 where the line was upside down and its crop was turned.
         direction_confidence: the classifier's probability of `direction`, or None where it was not asked.
         text: what was read.
-        confidence: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
-        weakest: probability of the least certain character; 0 for an empty text.
-        needs_review: whether the line's or one of its characters' confidence is under the threshold asked
-            for.
+        confidence: mean confidence of the characters kept by CTC, 0 to 1; 0 for an empty text.
+        needs_review: whether its least certain character, or with a calibrated bundle its certainty
+            (`models.ctc.certainty`), is under the threshold that the bundle has or that was asked for.
         chars: per-character confidences and extents, where asked for.
     """
 
@@ -55,7 +54,6 @@ class Line:
     direction_confidence: float | None = None
     text: str = ""
     confidence: float = 0.0
-    weakest: float = 0.0
     needs_review: bool = False
     chars: tuple[Char, ...] | None = None
 

@@ -75,7 +75,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)
         | "Recognize" >> Recognize(bundle, read, options.recognition_batch, private)
         | "Count" >> beam.Map(_count).with_output_types(Element)
-        | "ToRows" >> ToRows(job.bundle_id, job.run_id, read)
+        | "ToRows" >> ToRows(job.bundle_id, job.run_id)
     )
     rows | "WriteRows" >> WriteRows(job.output, job.name, job.facts)
 

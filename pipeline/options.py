@@ -354,8 +354,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "0: never (default: the bundle's)",
     )  # fmt: skip
     add(
-        "--review_threshold", type=_number(0, 1), default=read.review_threshold, metavar="P",
-        help=f"lines with less, or with a character with less, need review {_DEFAULT_IS}",
+        "--review_threshold", type=_number(0, 1), metavar="P",
+        help="lines that are less certain need review (default: the bundle's)",
     )  # fmt: skip
     add("--chars", action="store_true", help="add each character's confidence and extent")
     add(

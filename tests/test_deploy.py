@@ -34,6 +34,7 @@ EXAMPLES = {
     "output": "gs://bucket/out",
     "min_confidence": "0.5",
     "cell_gap": "0.8",
+    "review_threshold": "0.5",
     "box_threshold": "0.6",
     "unclip_ratio": "1.5",
 }

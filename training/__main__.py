@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",
     "ablate": "run a table of the PP-OCR paper again, its figures beside yours",
     "evaluate": "score a bundle or any engine's predictions",
+    "calibrate": "make a bundle's confidences chances of being right, and choose its thresholds",
     "export": "turn a checkpoint into an ONNX file",
     "bundle": "put three models into a bundle and verify it",
 }

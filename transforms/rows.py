@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
-from models.options import DEFAULTS
-from models.reader import ReadOptions, finish
+from models.reader import finish
 from models.records import Char, Failure, Line, Page
 from transforms import metrics
 from transforms.elements import PageOrFailure
@@ -71,7 +70,7 @@ LINE = pa.struct(
         _field(
             "needs_review",
             pa.bool_(),
-            "whether the line or one of its characters is under the review threshold",
+            "whether the line is under the review threshold, see below",
         ),
         _field(
             "chars",
@@ -207,12 +206,11 @@ class ToRows(beam.PTransform):
     Args:
         bundle_id: for the column of that name.
         run_id: likewise.
-        options: `review_threshold` is used here.
     """
 
-    def __init__(self, bundle_id: str, run_id: str, options: ReadOptions = DEFAULTS) -> None:
+    def __init__(self, bundle_id: str, run_id: str) -> None:
         super().__init__()
-        self._work = _ToTables(bundle_id, run_id, options)
+        self._work = _ToTables(bundle_id, run_id)
 
     def expand(self, pages: beam.pvalue.PCollection) -> Rows:
         """Applies the stage to pages and failures."""
@@ -221,10 +219,9 @@ class ToRows(beam.PTransform):
 
 
 class _ToTables(beam.DoFn):
-    def __init__(self, bundle_id: str, run_id: str, options: ReadOptions) -> None:
+    def __init__(self, bundle_id: str, run_id: str) -> None:
         self._bundle_id = bundle_id
         self._run_id = run_id
-        self._options = options
 
     def start_bundle(self) -> None:
         self._pages = TableBuilder(PAGES)
@@ -259,7 +256,7 @@ class _ToTables(beam.DoFn):
         if isinstance(element, Failure):
             return element
         try:
-            return page_row(finish(element, self._options), self._bundle_id, self._run_id)
+            return page_row(finish(element), self._bundle_id, self._run_id)
         except Exception as error:  # as in every stage, a page's error is the page's
             return failed(STAGE, element, error)
 

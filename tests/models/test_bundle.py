@@ -90,6 +90,12 @@ def test_built_in_bundles_have_manifests_that_parse() -> None:
         pytest.param({"detection__multiple": 0}, "at least 1", id="a multiple of nothing"),
         pytest.param({"detection__threshold": 1.5}, "from 0 to 1", id="a probability over 1"),
         pytest.param({"recognition__min_confidence": -0.5}, "from 0 to 1", id="a confidence under 0"),
+        pytest.param({"recognition__review_threshold": 1.5}, "from 0 to 1", id="a review threshold over 1"),
+        pytest.param({"recognition__confidence_scale": 0.0}, "must be a number above 0", id="no scale"),
+        pytest.param(
+            {"recognition__confidence_scale": float("inf")}, "must be a number above 0", id="an endless scale"
+        ),
+        pytest.param({"recognition__confidence_shift": float("nan")}, "must be a number", id="no shift"),
         pytest.param({"detection__std": [0]}, "std must not be 0", id="division by nothing"),
         pytest.param({"recognition__height": 48.5}, "height is 48.5", id="half a pixel"),
         pytest.param({"recognition__widths": [0, 32]}, "at least 1", id="no width"),

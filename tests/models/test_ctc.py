@@ -98,3 +98,24 @@ def test_extents_cover_the_line_without_gaps(classes: list[int]) -> None:
         assert borders[0] == 0 and borders[-1] == 1
         assert borders == sorted(borders)
         assert all(a.x1 == b.x0 for a, b in pairwise(chars))
+
+
+def test_calibration_keeps_the_order_and_the_range() -> None:
+    raw = np.linspace(0, 1, 101, dtype=np.float32)
+    for scale, shift in ((0.5, -1.0), (3.0, 2.0)):
+        found = ctc.calibrated(raw, scale, shift)
+        assert found.dtype == np.float32
+        assert (np.diff(found) >= 0).all()
+        assert 0 <= found.min() < found.max() <= 1
+    assert ctc.calibrated(raw, 1.0, 0.0) == pytest.approx(raw, abs=2e-6)
+    assert ctc.calibrated(np.array([0.8], np.float32), 0.5, 0.0) == pytest.approx(
+        [2 / 3]
+    )  # odds of 4 become 2
+
+
+def test_certainty_lies_between_the_mean_and_the_product() -> None:
+    assert ctc.certainty(np.array([0.7], np.float32)) == pytest.approx(0.7)
+    nine = np.full(9, 0.9, np.float32)
+    assert ctc.certainty(nine) == pytest.approx(0.9**3)
+    assert ctc.certainty(np.array([1, 1, 1, 0.5], np.float32)) == pytest.approx(0.5**0.5)
+    assert 0 < ctc.certainty(np.zeros(3, np.float32)) < 0.01

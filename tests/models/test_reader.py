@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -74,7 +75,6 @@ def test_chars_say_where_they_stand(bundle: Bundle) -> None:
     assert "".join(char.text for char in line.chars) == line.text
     centers = {char.text: (char.x0 + char.x1) / 2 for char in reversed(line.chars)}
     assert [centers[char] for char in "abcd"] == pytest.approx([0.17, 0.38, 0.6, 0.83], abs=0.15)
-    assert line.weakest == pytest.approx(min(char.confidence for char in line.chars))
     assert line.confidence == pytest.approx(np.mean([char.confidence for char in line.chars]))
 
 
@@ -170,16 +170,74 @@ def test_lines_without_text_are_dropped(bundle: Bundle) -> None:
     assert page.lines == ()
 
 
-def line(text: str, y: float = 0, confidence: float = 0.9, weakest: float = 0.9) -> Line:
+def line(text: str, y: float = 0, confidence: float = 0.9) -> Line:
     polygon = np.array([[0, y], [50, y], [50, y + 9], [0, y + 9]], np.float32)
-    return Line(polygon, 1.0, text=text, confidence=confidence, weakest=weakest)
+    return Line(polygon, 1.0, text=text, confidence=confidence)
 
 
-def test_finish_orders_and_marks() -> None:
-    lines = (line("third", 60, weakest=0.3), line("first", 0))
-    page = finish(Page(width=99, height=99, lines=lines), ReadOptions(review_threshold=0.4))
-    assert page.text == "first\nthird"
-    assert [line.needs_review for line in page.lines] == [False, True]
+def test_finish_orders() -> None:
+    lines = (line("third", 60), line("first", 0))
+    assert finish(Page(width=99, height=99, lines=lines)).text == "first\nthird"
+
+
+class GivenSession:
+    """Reads 64 columns as `aa`, then as `ab`, with given probabilities."""
+
+    input_name = "x"
+
+    def __init__(self, *probabilities: tuple[float, float]) -> None:
+        self.probabilities = probabilities
+
+    def run(self, tensor: np.ndarray) -> list[np.ndarray]:
+        count = len(tensor)
+        classes = np.tile([1, 0, 1, 0], (count, 1))
+        sure = np.full((count, 4), 0.99, np.float32)
+        sure[:, [0, 2]] = self.probabilities[:count]
+        return [classes, sure]
+
+
+MARGINAL = (0.9, 0.55), (0.7, 0.65)
+
+
+@pytest.mark.parametrize(
+    ("calibration", "asked", "marked"),
+    [
+        pytest.param({}, None, [True, False], id="by the weakest character, under .6"),
+        pytest.param({}, 0.7, [True, True], id="as asked"),
+        pytest.param({"review_threshold": 0.5}, None, [False, False], id="as the bundle says"),
+        # Twice the odds: .947 and .710, .824 and .788; certainty .755 and .737.
+        pytest.param(
+            {"confidence_shift": math.log(2), "review_threshold": 0.745},
+            None,
+            [False, True],
+            id="by certainty",
+        ),
+    ],
+)
+def test_lines_are_marked_for_review(
+    bundle: Bundle, calibration: dict[str, float], asked: float | None, marked: list[bool]
+) -> None:
+    spec = replace(
+        bundle.manifest.recognition,
+        output="decision", color="gray", mean=(0.5,), std=(0.5,), **calibration,
+    )  # fmt: skip
+    options = ReadOptions(review_threshold=asked).recognition(spec)
+    stage = Recognizer(options, GivenSession(*MARGINAL))  # type: ignore[arg-type]
+    crop = np.full((spec.height, 64), 200, np.uint8)
+    lines = stage.read([replace(line(""), crop=crop) for _ in MARGINAL])
+    assert [line.needs_review for line in lines] == marked
+
+
+def test_calibration_changes_lines_and_characters_alike(bundle: Bundle) -> None:
+    spec = replace(
+        bundle.manifest.recognition,
+        output="decision", color="gray", mean=(0.5,), std=(0.5,), confidence_shift=math.log(2),
+    )  # fmt: skip
+    stage = Recognizer(spec, GivenSession((0.9, 0.5)), chars=True)  # type: ignore[arg-type]
+    (read,) = stage.read([replace(line(""), crop=np.full((spec.height, 64), 200, np.uint8))])
+    assert read.chars is not None
+    assert [char.confidence for char in read.chars] == pytest.approx([18 / 19, 2 / 3])
+    assert read.confidence == pytest.approx((18 / 19 + 2 / 3) / 2)
 
 
 class FakeSession:

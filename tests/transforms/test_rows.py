@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.reader import ReadOptions
 from models.records import Char, Failure, Line, Page
 from transforms import rows
 
@@ -128,15 +127,15 @@ class TestTableBuilder:
 
 
 def test_a_page_that_cannot_become_a_row_becomes_a_failure() -> None:
-    work = rows._ToTables("bundle", "run", ReadOptions())
-    broken = replace(PAGE, lines=(replace(LINE, weakest=None),))  # type: ignore[arg-type]
+    work = rows._ToTables("bundle", "run")
+    broken = replace(PAGE, lines=(replace(LINE, polygon=None),))  # type: ignore[arg-type]
     failure = work._row(broken)
     assert isinstance(failure, Failure)
     assert (failure.uri, failure.page, failure.stage) == (PAGE.uri, 2, "row")
 
 
 def test_each_error_is_a_line_of_the_log_with_its_columns(caplog: pytest.LogCaptureFixture) -> None:
-    work = rows._ToTables("bundle", "run", ReadOptions())
+    work = rows._ToTables("bundle", "run")
     work.start_bundle()
     failure = Failure("scans/é.png", 2, "decode", "truncated", "It ends\ntoo early.")
     with caplog.at_level(logging.INFO, "transforms.rows"):
