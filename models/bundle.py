@@ -91,8 +91,8 @@ class RecognitionSpec(ModelFile):
     Attributes:
         output: `probabilities`: one output (N, T, classes); `decision`: two outputs, classes (N, T) int64 and
             their probabilities (N, T) float32, decided inside the graph.
-        widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last
-            one.
+        widths: the fixed widths that crops are padded to, ascending; a wider crop is read in parts of the
+            last one.
         charset: the characters, in the order of the classes.
         margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
             better with some air around the letters than polygons that fit tightly leave.
