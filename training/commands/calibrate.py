@@ -2,9 +2,9 @@
 
     ppocr-train calibrate ppocrv6-small --data receipts/dev forms/dev scene_photos/dev --output v6-calibrated
 
-Reads the pages of all sets, finds the calibration of characters' confidences, the `min_confidence` of the best
-word F1 and the `review_threshold` that marks at most 5 % of the right lines of each set, and writes a copy of
-the bundle that has them.
+Reads the pages of all sets, finds the calibration of characters' confidences, the `min_confidence` of the
+best word F1 and the `review_threshold` that marks at most 5 % of the right lines of each set, and writes a
+copy of the bundle that has them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Confidences that mean something: a bundle's calibration and thresholds, found on labelled pages.
 
-A character's calibrated confidence is the chance that it is right (`models.ctc.calibrated`). Lines count where
-their region matches a label's. They are compared without spaces, as labels differ in those, and without case
-where the labels have none.
+A character's calibrated confidence is the chance that it is right (`models.ctc.calibrated`). Lines count
+where their region matches a label's. They are compared without spaces, as labels differ in those, and without
+case where the labels have none.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def measure(pages: Sequence[ReadPage], spec: RecognitionSpec) -> Quality:
 
 
 def expected_error(sure: Confidences, right: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error: how far confidence and share of the right are apart, in bins alike in width."""
+    """Expected calibration error: how far confidence and share of the right are apart, in even bins."""
     if not len(sure):
         return 0.0
     numbers = np.minimum((sure * BINS).astype(int), BINS - 1)
