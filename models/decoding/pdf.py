@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _A4 = 595 * 842
 """Area of a page of A4 in square points."""
 _MOST_NESTED = 5
 """Forms inside each other in which pictures are looked for."""
-_MOST_PARTS = 100_000
+_MOST_OBJECTS = 100_000
 """Objects of a page among which pictures are looked for."""
 _LEAST_AREA = 1e-9
 _INVISIBLE = 3  # FPDF_TEXTRENDERMODE_INVISIBLE: the text that was read in a scan lies unseen on it
@@ -117,11 +116,13 @@ def _render(document: Any, index: int, limits: Limits) -> Image:
         page.close()
 
 
-class _Part(NamedTuple):
-    """An object that can be seen on a page: pixels and area in square points of a picture, 0 of others."""
+@dataclass(slots=True)
+class _Seen:
+    """What can be seen on a page: pixels and area in square points of pictures, and whether anything else."""
 
-    pixels: int
-    area: float
+    pictures: list[tuple[int, float]]
+    drawn: bool = False
+    objects: int = 0
 
 
 def _natural(page: Any, area: float, limits: Limits) -> float | None:
@@ -133,17 +134,17 @@ def _natural(page: Any, area: float, limits: Limits) -> float | None:
         InputError: a picture has more pixels than may be.
     """
     raw = _library().raw
-    top = functools.partial(raw.FPDFPage_GetObject, page.raw)
-    parts = list(itertools.islice(_parts(raw.FPDFPage_CountObjects(page.raw), top), _MOST_PARTS))
-    largest = max((part.pixels for part in parts), default=0)
+    seen = _Seen([])
+    _look(raw.FPDFPage_CountObjects(page.raw), functools.partial(raw.FPDFPage_GetObject, page.raw), seen)
+    largest = max((pixels for pixels, _ in seen.pictures), default=0)
     if largest > limits.max_pixels:
         told = f"The page shows a picture of {largest:,} pixels, more than the {limits.max_pixels:,} allowed."
         raise InputError("too_large", told)
-    covered, only_pictures = 0.0, all(part.area for part in parts)
-    for part in sorted((part for part in parts if part.area), key=_fineness, reverse=True):
-        covered += part.area
+    covered = 0.0
+    for density, size in sorted(((pixels / size, size) for pixels, size in seen.pictures), reverse=True):
+        covered += size
         if covered >= area / 2:
-            return _fineness(part) if only_pictures else max(_fineness(part), _asked(limits))
+            return max(density, _asked(limits)) if seen.drawn else density
     return None
 
 
@@ -152,30 +153,31 @@ def _asked(limits: Limits) -> float:
     return (limits.pdf_dpi / _POINTS_PER_INCH) ** 2
 
 
-def _fineness(part: _Part) -> float:
-    return part.pixels / part.area
-
-
-def _parts(count: int, get: Callable[[int], Any], scale: float = 1.0, depth: int = 0) -> Iterator[_Part]:
-    """Yields what can be seen of the objects of a page or a form.
+def _look(count: int, get: Callable[[int], Any], seen: _Seen, magnified: float = 1.0, depth: int = 0) -> None:
+    """Adds what can be seen of the objects of a page or a form.
 
     Args:
         count: of the objects.
         get: gives one of them.
-        scale: how much larger areas are on the page.
+        seen: is added to.
+        magnified: how much larger areas are on the page than in the form.
         depth: of forms around this one.
     """
     raw = _library().raw
-    for part in map(get, range(count)):
-        kind = raw.FPDFPageObj_GetType(part)
-        if kind == raw.FPDF_PAGEOBJ_IMAGE:
-            yield _Part(_pixels(part), max(scale * _magnification(part), _LEAST_AREA))
-        elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _MOST_NESTED:
+    text, picture, form = raw.FPDF_PAGEOBJ_TEXT, raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM
+    kind_of = raw.FPDFPageObj_GetType
+    for number in range(min(count, _MOST_OBJECTS - seen.objects)):
+        part = get(number)
+        kind = kind_of(part)
+        if kind == picture:
+            seen.pictures.append((_pixels(part), max(magnified * _magnification(part), _LEAST_AREA)))
+        elif kind == form and depth < _MOST_NESTED:
             inner = functools.partial(raw.FPDFFormObj_GetObject, part)
-            scaled = scale * _magnification(part)
-            yield from _parts(raw.FPDFFormObj_CountObjects(part), inner, scaled, depth + 1)
-        elif kind != raw.FPDF_PAGEOBJ_TEXT or raw.FPDFTextObj_GetTextRenderMode(part) != _INVISIBLE:
-            yield _Part(0, 0.0)
+            scale = magnified * _magnification(part)
+            _look(raw.FPDFFormObj_CountObjects(part), inner, seen, scale, depth + 1)
+        elif not seen.drawn:
+            seen.drawn = kind != text or raw.FPDFTextObj_GetTextRenderMode(part) != _INVISIBLE
+    seen.objects += count
 
 
 def _pixels(picture: Any) -> int:

@@ -217,11 +217,11 @@ def _check_drawn(objects: _Objects) -> None:
 
 
 def _forms_drawn(number: int, objects: _Objects, known: dict[int, int]) -> int:
-    """How many forms a form draws, itself included; 0 for what is none, and inside itself."""
+    """How many forms a form draws, itself included; 0 for what is none."""
     form = objects.get(number)
     if number in known or form is None or not form.of_subtype(b"Form"):
         return known.get(number, 0)
-    known[number] = 0
+    known[number] = _MOST_DRAWN + 1  # where it draws itself, as PDFium would for hours
     names = dict(_xobjects(form, objects)) if b"Do" in form.unpacked else {}
     drawn = Counter(_DRAWN.findall(form.unpacked)) if names else Counter()
     known[number] = 1 + sum(

@@ -234,9 +234,13 @@ class TestBombs:
         error = error_of(nested(9, 10))
         assert error.kind == "too_large" and "forms" in error.message
 
-    def test_a_form_that_draws_itself_ends(self) -> None:
-        data = nested(3, 2).replace(b"/F 6 0 R", b"/F 5 0 R")
-        assert one(data).damage is None
+    def test_a_form_that_draws_itself(self) -> None:
+        assert error_of(nested(3, 2).replace(b"/F 6 0 R", b"/F 5 0 R")).kind == "too_large"
+        assert error_of(nested(3, 2).replace(b"/F 7 0 R", b"/F 5 0 R")).kind == "too_large"
+
+    def test_a_form_that_has_its_own_name_and_draws_another(self) -> None:
+        data = nested(3, 2).replace(b"<< /F 6 0 R >>", b"<< /Own 5 0 R /F 6 0 R >>")
+        assert check(data).told(0) is None
 
     def test_a_picture_that_is_packed_twice(self) -> None:
         head = "/Type /XObject /Subtype /Image /Width 9 /Height 9 /BitsPerComponent 8 /ColorSpace /DeviceGray"
