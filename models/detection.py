@@ -75,9 +75,10 @@ class Detector:
         if size := finer_size(width, height, median_height(regions) * scale, spec):
             by = max(size) / max(page.width, page.height)
             regions = merged(self._look(self._scaled(image, size), page), regions, by, spec)
+        # OpenCV halves quickly, and averages other parts of a page slowly.
+        half = _shrunk(first, (first.shape[1] // 2, first.shape[0] // 2))
         for size in coarse_sizes(first.shape[1], first.shape[0], spec.multiple):
-            coarse = np.asarray(cv2.resize(first, size, interpolation=cv2.INTER_AREA), np.uint8)
-            regions = merged(regions, self._look(coarse, page), scale, spec)
+            regions = merged(regions, self._look(_shrunk(half, size), page), scale, spec)
             scale = max(size) / max(page.width, page.height)
         return regions
 
@@ -106,6 +107,10 @@ class Detector:
         self._normalize(pixels, tensor[0])
         probability: ProbabilityMap = self._session.run(tensor)[0][0, 0]
         return probability
+
+
+def _shrunk(pixels: Image, size: tuple[int, int]) -> Image:
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def find_regions(probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int) -> list[Region]:
