@@ -78,8 +78,8 @@ def certainty(confidences: npt.NDArray[np.float32]) -> float:
     """How sure it is that all characters of a line are right: a number of 0 to 1 to rank lines by.
 
     It is the geometric mean of the characters' confidences to the power of the root of their number. That
-    lies between the mean, which a wrong character of a long line hardly moves, and the product, low for long
-    lines.
+    lies between the mean, which a wrong character of a long line hardly moves, and the product, which is low
+    for all long lines.
 
     Args:
         confidences: (n,), n at least 1.

@@ -87,7 +87,9 @@ def part_starts(columns: int, most: int, overlap: int) -> range:
 
 
 class Recognizer:
-    """Fills the lines' texts and confidences, marks lines for review, drops their crops and what is no text.
+    """Fills the lines' texts and confidences, drops their crops, and the lines that are most likely no text.
+
+    It also marks the lines that need review.
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, or squeezed a little to fit into
     the one before where the bundle allows that, whatever else is in its batch: so a page reads the same alone

@@ -204,7 +204,7 @@ def measure(pages: Sequence[ReadPage], spec: RecognitionSpec) -> Quality:
 
 
 def expected_error(sure: Confidences, right: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error: how far confidence and share of the right are apart, in even bins."""
+    """How far confidence and share of the right are apart, in bins of equal width (ECE)."""
     if not len(sure):
         return 0.0
     numbers = np.minimum((sure * BINS).astype(int), BINS - 1)
