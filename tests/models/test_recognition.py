@@ -71,7 +71,7 @@ def test_a_line_of_any_length_reads_as_it_would_at_once(bundle: Bundle, letters:
         assert char.confidence == pytest.approx(expected.confidence, abs=1e-5)
         assert char.x0 <= (LETTER * i + 8) / (LETTER * letters) <= char.x1
     assert cut.confidence == pytest.approx(once.confidence, abs=1e-5)
-    assert cut.weakest == pytest.approx(once.weakest, abs=1e-5)
+    assert cut.needs_review == once.needs_review
 
 
 def test_a_long_line_reads_the_same_whatever_it_is_read_with(bundle: Bundle) -> None:

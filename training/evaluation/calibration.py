@@ -155,7 +155,11 @@ def calibrate(sets: Mapping[str, Sequence[ReadPage]], spec: RecognitionSpec) -> 
     grid = [round(0.01 * step, 2) for step in range(100)]
     totals = np.mean([_word_f1s(pages, spec, grid) for pages in sets.values()], axis=0)
     spec = replace(spec, min_confidence=grid[int(totals.argmax())])
-    least = [np.quantile(right, RIGHT_MARKED) for pages in sets.values() if len(right := _right(pages, spec))]
+    least = [
+        np.quantile(right, RIGHT_MARKED, method="lower")
+        for pages in sets.values()
+        if len(right := _right(pages, spec))
+    ]
     return replace(spec, review_threshold=float(np.floor(100 * min(least, default=0.0)) / 100))
 
 
