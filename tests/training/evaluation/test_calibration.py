@@ -122,7 +122,7 @@ def test_thresholds_drop_what_is_no_text_and_mark_few_right_lines(pages: list[Re
     assert now.words > was.words
     assert now.error < was.error
     assert now.marked <= RIGHT_MARKED
-    assert now.caught > 0.5
+    assert now.caught > 0.3  # of what is left: the least sure are dropped
     assert after.calibrated
     higher = replace(after, review_threshold=after.review_threshold + 0.02)
     assert measure(pages, higher).marked > RIGHT_MARKED
