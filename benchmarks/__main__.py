@@ -123,9 +123,10 @@ def find_images(folder: Path) -> list[Path]:
 
 def _is_whole(path: Path) -> bool:
     try:
-        return len(list(decode(path.read_bytes()))) == 1
+        pages = list(decode(path.read_bytes()))
     except InputError:
         return False
+    return len(pages) == 1 and pages[0].damage is None
 
 
 def _copies(originals: list[Path], scratch: Path) -> list[Path]:

@@ -434,7 +434,7 @@ def rows(output: str) -> Counter[str]:
 
 def leftovers(output: str) -> list[str]:
     """Files that only a run under way may have."""
-    signs = ("beam-temp", ".tmp", ".part", "/lock")
+    signs = ("/_staged/", ".tmp", ".part", "/lock")
     return [name for name in listed(f"{output}/") if any(sign in name[len(output) :] for sign in signs)]
 
 

@@ -119,7 +119,7 @@ def _asked(process: subprocess.Popen[str], path: Path) -> Answer:
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
     except (OSError, ValueError):
-        raise RuntimeError(f"{' '.join(map(str, process.args))} ended at {path}") from None
+        raise RuntimeError(f"{process.args!r} ended at {path}") from None
     return Answer([Text(*line) for line in answer["lines"]], answer["seconds"], answer["error"])
 
 

@@ -47,14 +47,15 @@ class DetectionSpec(ModelFile):
     """The DB detector: (N, C, H, W) in, probability map (N, 1, H, W) out (PP-OCR section 2.1).
 
     Attributes:
-        limit_side: `longest` bounds the longest side by `limit` (shrinks only), `shortest` raises the
-            shortest side to `limit` (enlarges only).
+        limit_side: `longest` bounds the longest side by `limit` (shrinks only; of a page longer than three
+            widths, these three), `shortest` raises the shortest side to `limit` (enlarges only). So large is
+            the first look at a page; see `models.scales` for others.
         limit: that bound in pixels.
         multiple: sides are rounded to a multiple of it.
         threshold: probability from which a pixel is text.
         box_threshold: mean probability from which a region is kept.
         unclip_ratio: how far a region is grown: distance = area x ratio / perimeter.
-        max_candidates: most regions looked at on a page.
+        max_candidates: most regions looked at on an ordinary page; as many more as a page has more tiles.
         min_side: regions with a shorter side than this, in pixels of the map, are dropped.
     """
 
@@ -90,8 +91,8 @@ class RecognitionSpec(ModelFile):
     Attributes:
         output: `probabilities`: one output (N, T, classes); `decision`: two outputs, classes (N, T) int64 and
             their probabilities (N, T) float32, decided inside the graph.
-        widths: the fixed widths that crops are padded to, ascending; a wider crop is squeezed into the last
-            one.
+        widths: the fixed widths that crops are padded to, ascending; a wider crop is read in parts of the
+            last one.
         charset: the characters, in the order of the classes.
         margin: part of a polygon's height by which its crop reaches beyond it on every side; recognisers read
             better with some air around the letters than polygons that fit tightly leave.

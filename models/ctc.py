@@ -15,6 +15,9 @@ BLANK = 0
 _LEAST = 1e-6
 """How far a probability stays away from 0 and 1 where its logarithm or its odds are taken."""
 
+Decided = tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]
+"""The best class of each step of a line and its probability, both (T,)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -89,6 +92,39 @@ def log_odds(probability: float) -> float:
     """The logarithm of a probability's odds, of 0 and 1 that of what is next to them."""
     near = min(max(probability, _LEAST), 1 - _LEAST)
     return math.log(near / (1 - near))
+
+
+def join(parts: Sequence[Decided], starts: Sequence[int]) -> Decided:
+    """Joins what was decided about overlapping parts of a line, as if all of it had been decided at once.
+
+    Near its cut edges a part sees half letters. So the next part takes over in the middle of what both see,
+    at the nearest step where both decided the same: there one goes on where the other stops, and a letter is
+    neither lost nor doubled. Where they agree nowhere it takes over in the middle itself.
+
+    Args:
+        parts: of one line, from start to end.
+        starts: steps of the line at which the parts begin, ascending; each begins before the last one ends.
+    """
+    classes, probabilities = parts[0]
+    for (more, sure), start in zip(parts[1:], starts[1:], strict=True):
+        shared = len(classes) - start
+        agreed = np.flatnonzero(classes[start:] == more[:shared])
+        middle = shared // 2
+        own = int(agreed[np.argmin(np.abs(agreed - middle))]) if len(agreed) else middle
+        classes = np.concatenate([classes[: start + own], more[own:]])
+        probabilities = np.concatenate([probabilities[: start + own], sure[own:]])
+    return classes, probabilities
+
+
+def tidy(reading: Reading) -> Reading:
+    """The reading without spaces at its ends and behind other spaces."""
+    text = reading.text
+    words = text.split()
+    if len(text) == sum(map(len, words)) + max(0, len(words) - 1):
+        return reading
+    last = len(text.rstrip())
+    kept = [i for i in range(last) if not text[i].isspace() or (i and not text[i - 1].isspace())]
+    return Reading("".join(text[i] for i in kept), reading.confidences[kept], reading.steps[kept])
 
 
 def extents(reading: Reading, steps: float) -> tuple[Char, ...]:

@@ -6,6 +6,7 @@ PaddleOCR's reference post-processing (`quad` boxes, `fast` scores), which the s
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,17 @@ import numpy.typing as npt
 
 from models.bundle import DetectionSpec
 from models.geometry import gray, order_corners
-from models.records import Image, Line, Page, Quad
+from models.records import Image, Line, Page
+from models.scales import (
+    Region,
+    coarse_sizes,
+    finer_size,
+    input_size,
+    median_height,
+    merged,
+    spans,
+    tile_side,
+)
 from models.session import Normalizer, Session
 
 ProbabilityMap = npt.NDArray[np.float32]
@@ -45,46 +56,64 @@ class Detector:
         return [replace(page, lines=self._detect(page)) for page in pages]
 
     def probability_map(self, image: Image) -> ProbabilityMap:
-        """The network's map for an image: (h, w) float32, h and w as `input_size` gives them."""
-        width, height = input_size(image.shape[1], image.shape[0], self.spec)
-        pixels = gray(image) if self.spec.color == "gray" else image
-        if (width, height) != (image.shape[1], image.shape[0]):
-            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-        tensor = np.empty((1, len(self.spec.mean), height, width), np.float32)
-        self._normalize(pixels, tensor[0])
-        probability: ProbabilityMap = self._session.run(tensor)[0][0, 0]
-        return probability
+        """The first look's map for an image: (h, w) float32, h and w as `input_size` gives them."""
+        return self._map(self._scaled(image, input_size(image.shape[1], image.shape[0], self.spec)))
 
     def _detect(self, page: Page) -> tuple[Line, ...]:
         if page.image is None:
             raise ValueError(
                 f"page {page.index} of {page.uri!r} has no image: detection runs before rectification"
             )
-        regions = find_regions(self.probability_map(page.image), self.spec, page.width, page.height)
-        return tuple(Line(polygon, score) for polygon, score in regions)
+        return tuple(Line(polygon, score) for polygon, score in self._regions(page, page.image))
+
+    def _regions(self, page: Page, image: Image) -> list[Region]:
+        """What the looks at a page find: the first, a finer one where it is due, and the coarser ones."""
+        spec, (height, width) = self.spec, image.shape[:2]
+        first = self._scaled(image, input_size(width, height, spec))
+        scale = max(first.shape[:2]) / max(page.width, page.height)
+        regions = self._look(first, page)
+        if size := finer_size(width, height, median_height(regions) * scale, spec):
+            by = max(size) / max(page.width, page.height)
+            regions = merged(self._look(self._scaled(image, size), page), regions, by, spec)
+        # OpenCV halves quickly, and averages other parts of a page slowly.
+        half = _shrunk(first, (first.shape[1] // 2, first.shape[0] // 2))
+        for size in coarse_sizes(first.shape[1], first.shape[0], spec.multiple):
+            regions = merged(regions, self._look(_shrunk(half, size), page), scale, spec)
+            scale = max(size) / max(page.width, page.height)
+        return regions
+
+    def _look(self, pixels: Image, page: Page) -> list[Region]:
+        return find_regions(self._map(pixels), self.spec, page.width, page.height)
+
+    def _scaled(self, image: Image, size: tuple[int, int]) -> Image:
+        pixels = gray(image) if self.spec.color == "gray" else image
+        if size == (image.shape[1], image.shape[0]):
+            return pixels
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def _map(self, pixels: Image) -> ProbabilityMap:
+        """The network's map for pixels whose sides are multiples of `spec.multiple`, tile by tile."""
+        height, width = pixels.shape[:2]
+        probability = np.empty((height, width), np.float32)
+        for down, across in itertools.product(spans(height, self.spec), spans(width, self.spec)):
+            tile = self._tile(pixels[down.start : down.stop, across.start : across.stop])
+            inner = tile[down.first - down.start :, across.first - across.start :]
+            target = probability[down.first : down.last, across.first : across.last]
+            target[:] = inner[: target.shape[0], : target.shape[1]]
+        return probability
+
+    def _tile(self, pixels: Image) -> ProbabilityMap:
+        tensor = np.empty((1, len(self.spec.mean), *pixels.shape[:2]), np.float32)
+        self._normalize(pixels, tensor[0])
+        probability: ProbabilityMap = self._session.run(tensor)[0][0, 0]
+        return probability
 
 
-MAX_SIDE = 4096
-"""Raising the shortest side makes no image longer than this: a line of pixels would become gigabytes."""
+def _shrunk(pixels: Image, size: tuple[int, int]) -> Image:
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def input_size(width: int, height: int, spec: DetectionSpec) -> tuple[int, int]:
-    """Width and height at which an image enters the detector: bounded, then rounded to `spec.multiple`."""
-    if spec.limit_side == "longest":
-        scale = min(1.0, spec.limit / max(width, height))
-    else:
-        scale = max(1.0, spec.limit / min(width, height))
-        scale = min(scale, max(1.0, MAX_SIDE / max(width, height)))
-    return _rounded(width * scale, spec.multiple), _rounded(height * scale, spec.multiple)
-
-
-def _rounded(side: float, multiple: int) -> int:
-    return max(multiple, round(side / multiple) * multiple)
-
-
-def find_regions(
-    probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int
-) -> list[tuple[Quad, float]]:
+def find_regions(probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int) -> list[Region]:
     """Turns a probability map into the polygons of lines.
 
     A region of pixels over `spec.threshold` becomes its smallest rectangle of any angle; the rectangle is
@@ -108,7 +137,7 @@ def find_regions(
     rectangles = [
         rectangle for rectangle in map(cv2.minAreaRect, contours) if min(rectangle[1]) >= spec.min_side
     ]
-    for rectangle in rectangles[: spec.max_candidates]:
+    for rectangle in rectangles[: _most_regions(probability, spec)]:
         score = mean_inside(probability, cv2.boxPoints(rectangle))
         grown = unclip(rectangle, spec.unclip_ratio)
         if score >= spec.box_threshold and min(grown[1]) >= spec.min_side + 2:
@@ -119,6 +148,11 @@ def find_regions(
     polygons = order_corners(np.clip(np.stack(corners) * to_page, 0, bounds))
     thin = _too_thin(polygons)
     return [(polygons[i], score) for i, score in enumerate(scores) if not thin[i]]
+
+
+def _most_regions(probability: ProbabilityMap, spec: DetectionSpec) -> int:
+    """`max_candidates` for each tile's worth of pixels: a long page has more lines than an ordinary one."""
+    return spec.max_candidates * math.ceil(probability.size / tile_side(spec) ** 2)
 
 
 def _too_thin(polygons: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from models.records import Image, Line, Page, Quad
 
-TALL = 1.5
-"""A crop that is this many times taller than wide holds a line that runs downwards, as in the references."""
+LONG = 3.0
+"""A rectangle this many times longer than wide holds a line that runs along it, whatever others do."""
+WIDE = 2.0
+"""A rectangle this many times wider than high speaks for a page that runs across: digits are not wide."""
 LONGEST_ENLARGED = 2048
 """Pixels of length up to which a line is enlarged: what is longer and low is a rule more often than text."""
 
@@ -39,11 +41,56 @@ def _sorted(points: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.float
     return np.take_along_axis(points, order[..., None], axis=-2)
 
 
+def main_axis(sides: npt.NDArray[np.complexfloating]) -> complex:
+    """The axis along which sides run, each as x + iy, weighed by their lengths: of length 1, x without any.
+
+    Squares have twice the angle: sides that point the other way share an axis with the rest, and would cancel
+    it out in a plain sum, leaving noise.
+    """
+    axis = complex(np.sqrt((sides**2 / np.maximum(np.abs(sides), 1e-6)).sum()))
+    return axis / abs(axis) if axis else 1 + 0j
+
+
+def run_across(polygons: Quad) -> npt.NDArray[np.bool_]:
+    """Whether the text of each rectangle of a page, (N, 4, 2), runs across most of the page's text: (N,)."""
+    sides = _sides(polygons, 0, 1)
+    turned = sides * main_axis(sides).conjugate()
+    across: npt.NDArray[np.bool_] = np.abs(turned.imag) > np.abs(turned.real)
+    return across
+
+
+def run_down(polygons: Quad) -> npt.NDArray[np.bool_]:
+    """Whether the text of each rectangle of a page, (N, 4, 2), runs along its second side: (N,).
+
+    Long rectangles tell it by their shape. A short one may hold a digit, which is taller than wide, or a
+    word; its text runs as most of the page's long and wide ones do, each weighed by what it is longer than
+    wide, or across where there are none. One alone that runs down is a label, or no text.
+    """
+    across, down = _sides(polygons, 0, 1), _sides(polygons, 0, 3)
+    width, height = np.abs(across), np.abs(down)
+    tall = height >= LONG * width
+    long = tall | (width >= LONG * height)
+    speaks = (tall & (np.count_nonzero(tall) > 1)) | (width >= WIDE * height)
+    excess = np.abs(width - height) / np.maximum(np.maximum(width, height), 1e-6)
+    axis = main_axis((np.where(tall, down, across) * excess)[speaks])
+    nearer = (
+        np.abs((down * axis.conjugate()).real) * width > np.abs((across * axis.conjugate()).real) * height
+    )
+    downwards: npt.NDArray[np.bool_] = np.where(long, tall, nearer)
+    return downwards
+
+
+def _sides(polygons: Quad, start: int, end: int) -> npt.NDArray[np.complex128]:
+    x, y = (polygons[:, end] - polygons[:, start]).astype(np.float64).T
+    sides: npt.NDArray[np.complex128] = x + 1j * y
+    return sides
+
+
 def rectify(page: Page, margin: float = 0.0, one_channel: bool = False, least_height: int = 0) -> Page:
     """Cuts each line out of the page and drops the page's pixels.
 
-    A crop taller than 1.5 times its width is turned by 90 degrees counter-clockwise, and its polygon then
-    starts at the corner that has become the top left.
+    The polygon of a line that runs downwards (`run_down`) then starts at its second corner, as the text does
+    if it is turned by 90 degrees counter-clockwise, and its crop is turned so.
 
     Args:
         page: has an image.
@@ -60,16 +107,19 @@ def rectify(page: Page, margin: float = 0.0, one_channel: bool = False, least_he
         return replace(page, image=None)
     image = gray(page.image) if one_channel else page.image
     to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
-    quads = grow(np.stack([line.polygon for line in page.lines]), margin) * to_image
-    crops = [crop_quad(image, quad, least_height) for quad in quads]
-    lines = [_cut(line, crop) for line, crop in zip(page.lines, crops, strict=True)]
-    return replace(page, image=None, lines=tuple(lines))
+    polygons = np.stack([line.polygon for line in page.lines])
+    quads = grow(polygons, margin) * to_image
+    downwards = run_down(polygons * to_image).tolist()
+    lines = tuple(
+        _cut(line, image, quad, least_height, down)
+        for line, quad, down in zip(page.lines, quads, downwards, strict=True)
+    )
+    return replace(page, image=None, lines=lines)
 
 
-def _cut(line: Line, crop: Image) -> Line:
-    if crop.shape[0] >= TALL * crop.shape[1]:
-        return replace(line, crop=np.rot90(crop), polygon=np.roll(line.polygon, -1, axis=0))
-    return replace(line, crop=crop)
+def _cut(line: Line, image: Image, quad: Quad, least_height: int, downwards: bool) -> Line:
+    cut = replace(line, crop=crop_quad(image, quad, least_height, downwards))
+    return quarter_turn(cut) if downwards else cut
 
 
 def grow(polygons: Quad, margin: float) -> Quad:
@@ -89,7 +139,7 @@ def _lengths(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.maximum(lengths, 1e-6)
 
 
-def crop_quad(image: Image, polygon: Quad, least_height: int = 0) -> Image:
+def crop_quad(image: Image, polygon: Quad, least_height: int = 0, downwards: bool = False) -> Image:
     """The pixels inside a polygon, pulled straight by a perspective transform.
 
     Cubic interpolation, edge pixels repeated outside the image; the size is that of the polygon's longer
@@ -100,11 +150,12 @@ def crop_quad(image: Image, polygon: Quad, least_height: int = 0) -> Image:
         image: (H, W, 3) or (H, W).
         polygon: clockwise from the top left, in pixels of `image`.
         least_height: of the line in the result, in pixels.
+        downwards: whether the line runs along the second side; it does so in the result too.
     """
     corners = polygon.tolist()  # four points: Python is faster than NumPy
     top, right, bottom, left = map(math.dist, corners, corners[1:] + corners[:1])
     across, down = max(top, bottom), max(right, left)
-    length, line_height = (down, across) if down >= TALL * across else (across, down)
+    length, line_height = (down, across) if downwards else (across, down)
     scale = min(least_height / max(line_height, 1.0), LONGEST_ENLARGED / length) if length else 0.0
     if scale > 1:
         width, height, interpolation = round(across * scale), round(down * scale), cv2.INTER_LINEAR
@@ -117,6 +168,18 @@ def crop_quad(image: Image, polygon: Quad, least_height: int = 0) -> Image:
         image, transform, (width, height), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(crop, np.uint8)
+
+
+def quarter_turn(line: Line) -> Line:
+    """The line with its crop and its polygon turned by 90 degrees counter-clockwise."""
+    crop = None if line.crop is None else np.ascontiguousarray(np.rot90(line.crop))
+    return replace(line, crop=crop, polygon=np.roll(line.polygon, -1, axis=0))
+
+
+def runs_down(line: Line) -> bool:
+    """Whether a line runs down, or up, its page rather than across it."""
+    x, y = np.abs(line.polygon[1] - line.polygon[0]).tolist()
+    return bool(y > x)
 
 
 def turn(line: Line) -> Line:
@@ -133,7 +196,7 @@ def fit_height(
     Args:
         line: has a crop.
         height: of the result in pixels.
-        widths: of the model in pixels, ascending; a crop wider than the last is squeezed into it.
+        widths: of the model in pixels, ascending; a crop that fits into none keeps its shape.
         one_channel: whether grey is wanted; the result is then (height, width).
         squeeze: part of its width that a crop loses at most to fit into a narrower one of the widths.
 
@@ -144,8 +207,10 @@ def fit_height(
         raise ValueError("a line has no crop: it was recognised before, or its page was not rectified")
     crop = gray(line.crop) if one_channel else line.crop
     unsqueezed = height * crop.shape[1] / crop.shape[0]
-    fits = min(bisect_left(widths, (1 - squeeze) * unsqueezed), len(widths) - 1)
-    width = min(widths[fits], max(1, math.ceil(unsqueezed)))
+    fits = bisect_left(widths, (1 - squeeze) * unsqueezed)
+    width = max(1, math.ceil(unsqueezed))
+    if fits < len(widths):
+        width = min(width, widths[fits])
     return np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 from models.records import InputError
 
+LONGEST_SHAPE = 3
+"""Length of a page in widths from which the width alone says how large its letters are: a longer page is seen
+like several pages of this shape in a row."""
+
+
+def deciding_side(width: int, height: int) -> int:
+    """The pixels that say how large a page's letters may be: the longest side's, or those of three widths."""
+    return min(max(width, height), LONGEST_SHAPE * min(width, height))
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -17,10 +26,11 @@ class Limits:
             of JPEG 2000 up to 25, since their libraries make images of their own.
         max_pages: pages of one file that are read; a file with more gets one error behind them.
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
-            exceed `max_pixels` or twice `target_side`.
+            exceed `max_pixels` or twice `target_side`, and a scan's own where its page is not A4.
         target_side: JPEGs whose longest side is at least twice this, in pixels, are decoded at a half, a
             quarter or an eighth of their size, never below this. A line that is 8 pixels high where the
-            detector sees the page at 1,280 pixels keeps 31 pixels for recognition. None: full size.
+            detector sees the page at 1,280 pixels keeps 31 pixels for recognition. Of a page longer than
+            three widths, these three count in the place of the side. None: full size.
     """
 
     max_pixels: int = 200_000_000
@@ -45,7 +55,8 @@ class Limits:
     def reduction(self, width: int, height: int) -> int:
         """The factor, 1, 2, 4 or 8, by which a page of this size is reduced while it is decoded."""
         factors = (8, 4, 2) if self.target_side else ()
-        return next((by for by in factors if max(width, height) >= by * (self.target_side or 0)), 1)
+        side = deciding_side(width, height)
+        return next((by for by in factors if side >= by * (self.target_side or 0)), 1)
 
     def too_many_pages(self) -> InputError:
         """The error that takes the place of the pages beyond `max_pages`."""

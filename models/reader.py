@@ -16,6 +16,7 @@ from models.reading_order import reading_order
 from models.recognition import Recognizer
 from models.records import Image, Page
 from models.session import open_session
+from models.stacks import join_stacks
 
 PageStage = Callable[[Sequence[Page]], list[Page]]
 """Pages in, as many pages out, in the same order."""
@@ -28,11 +29,14 @@ def detector(bundle: Bundle, options: ReadOptions) -> Detector:
 
 
 def rectifier(bundle: Bundle) -> PageStage:
-    """What cuts out lines with as much air and as many channels as the bundle's models want."""
+    """What cuts out lines with as much air and as many channels as the bundle's models want.
+
+    Letters that stand one below the other become one line.
+    """
     manifest = bundle.manifest
     one_channel = manifest.direction.color == manifest.recognition.color == "gray"
     margin, least_height = manifest.recognition.margin, manifest.recognition.least_height
-    return lambda pages: [rectify(page, margin, one_channel, least_height) for page in pages]
+    return lambda pages: [join_stacks(rectify(page, margin, one_channel, least_height)) for page in pages]
 
 
 def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:

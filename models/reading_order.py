@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from models.geometry import main_axis, run_across
 from models.records import Quad
 
 Boxes = npt.NDArray[np.float32]
@@ -30,25 +31,32 @@ def reading_order(polygons: Sequence[Quad]) -> list[int]:
 
     Lines are turned into the frame of the page's main direction, so a page that lies on its side keeps its
     order. Where running text stands in columns, each column is read to its end, between the lines that span
-    them.
+    them. Lines across the main direction, such as labels of axes, come last: they stand beside many rows.
 
     Args:
         polygons: clockwise from each text's top left.
     """
     if len(polygons) < 2:
         return list(range(len(polygons)))
-    boxes = _upright_boxes(np.stack(polygons).astype(np.float64))
-    return _ordered(boxes, np.arange(len(boxes)))
+    corners = np.stack(polygons)
+    across = run_across(corners)
+    return [
+        int(members[i])
+        for members in (np.flatnonzero(~across), np.flatnonzero(across))
+        for i in _in_frame(corners[members].astype(np.float64))
+    ]
+
+
+def _in_frame(corners: npt.NDArray[np.float64]) -> list[int]:
+    """The order of lines that run along one axis, (N, 4, 2)."""
+    return _ordered(_upright_boxes(corners), np.arange(len(corners))) if len(corners) else []
 
 
 def _upright_boxes(corners: npt.NDArray[np.float64]) -> Boxes:
     """Boxes around the polygons after turning them by the direction in which most of the text runs."""
     sides = corners[:, 1] - corners[:, 0] + corners[:, 2] - corners[:, 3]
     along = sides[:, 0] + 1j * sides[:, 1]
-    # Squares have twice the angle: lines that stand on their heads share an axis with the others, and would
-    # cancel them out in a plain sum, leaving noise for a direction.
-    axis = complex(np.sqrt((along**2 / np.maximum(np.abs(along), 1e-6)).sum()))
-    axis = axis / abs(axis) if axis else 1 + 0j
+    axis = main_axis(along)
     if (along * axis.conjugate()).sum().real < -1e-3 * np.abs(along).sum():
         axis = -axis
     cos, sin = axis.real, axis.imag

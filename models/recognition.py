@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -14,12 +14,76 @@ import numpy.typing as npt
 from models import ctc
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
-from models.geometry import fit_height
+from models.geometry import LONG, fit_height, quarter_turn, runs_down, turn
 from models.records import Image, Line, Page
 from models.session import Normalizer, Session
+from models.stacks import unstacked
 
 BATCH_COLUMNS = 2560
 """Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in the caches."""
+UNSURE = 0.7
+"""Mean confidence under which a line is looked at in other ways too: upright text is mostly read surer."""
+TALL = 1.5
+"""A crop this many times taller than wide may hold a word that was not turned ..."""
+WORD = 3
+"""... where at least this many letters are read in it: a 5 that lies on its side is surely read, as LO."""
+OVERLAP = 4
+"""Heights of a line that both parts of one see which is longer than the model's last width: a few letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the model sees in a crop, or in a part of one.
+
+    Attributes:
+        decided: of each step, padding included.
+        reading: the same decoded.
+        steps: how many the crop takes, padding left out.
+    """
+
+    decided: ctc.Decided
+    reading: ctc.Reading
+    steps: float
+
+
+_Read = tuple[ctc.Reading, float]
+"""What a line says, and how many steps it takes, padding left out."""
+
+
+def _sure(reading: ctc.Reading) -> float:
+    """The mean probability of the characters; 0 where there are none."""
+    probabilities = reading.confidences
+    # What mean() says, at a quarter of its time: a line has few characters, and a page many lines.
+    return float(probabilities.sum() / len(probabilities)) if reading.text else 0.0
+
+
+def other_views(line: Line) -> list[Line]:
+    """Other ways in which a line may have to be looked at; none for those whose shape and place tell enough.
+
+    A crop taller than wide may hold a word that runs up or down, as labels of axes do, where the page's other
+    lines do not. A line that runs down the page may be a stack of upright letters.
+    """
+    if line.crop is None:
+        return []
+    height, width = line.crop.shape[:2]
+    cut_out = replace(turn(line) if line.direction == 180 else line, direction=0, direction_confidence=None)
+    if height >= TALL * width:
+        turned = quarter_turn(cut_out)
+        return [turned, replace(turn(turned), direction=180)]
+    stack = unstacked(cut_out) if width >= LONG * height and runs_down(line) else None
+    return [stack] if stack else []
+
+
+def part_starts(columns: int, most: int, overlap: int) -> range:
+    """Where the parts of a crop begin: each has `most` columns, the last one the rest.
+
+    Args:
+        columns: of the crop.
+        most: columns that the model takes.
+        overlap: columns that a part shares with the next one; half a part at most.
+    """
+    step = most - min(overlap, most // 2)
+    return range(0, max(1, columns - (most - step)), step)
 
 
 class Recognizer:
@@ -29,7 +93,8 @@ class Recognizer:
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, or squeezed a little to fit into
     the one before where the bundle allows that, whatever else is in its batch: so a page reads the same alone
-    and among others, and the engine sees a bounded number of shapes.
+    and among others, and the engine sees a bounded number of shapes. A crop longer than the last width is
+    read in parts that overlap: a line of any length takes the memory of one as long as that.
 
     Args:
         spec: height, widths, charset, least confidence.
@@ -51,12 +116,24 @@ class Recognizer:
         """
         lines = [line for page in pages for line in page.lines]
         read = iter(
-            [self._cells(line, *read) for line, read in zip(lines, self._readings(lines), strict=True)]
+            [self._cells(line, *read) for line, read in self._looked_again(lines, self._readings(lines))]
         )
         return [
             replace(page, lines=tuple(filter(self._is_text, chain(*islice(read, len(page.lines))))))
             for page in pages
         ]
+
+    def _looked_again(self, lines: Sequence[Line], readings: Sequence[_Read]) -> Iterator[tuple[Line, _Read]]:
+        """Lines and what they say; of those read unsurely the view that is read most surely."""
+        others = [
+            other_views(line) if _sure(reading) < UNSURE else []
+            for line, (reading, _) in zip(lines, readings, strict=True)
+        ]
+        views = [view for of_line in others for view in of_line]
+        again = iter(zip(views, self._readings(views), strict=True))
+        for line, read, of_line in zip(lines, readings, others, strict=True):
+            words = [view for view in islice(again, len(of_line)) if len(view[1][0].text) >= WORD]
+            yield max([(line, read), *words], key=lambda view: _sure(view[1][0]))
 
     def _is_text(self, line: Line) -> bool:
         return bool(line.text.strip()) and line.probability >= self.spec.min_confidence
@@ -69,18 +146,37 @@ class Recognizer:
         """
         return [self._filled(line, *read) for line, read in zip(lines, self._readings(lines), strict=True)]
 
-    def _readings(self, lines: Sequence[Line]) -> list[tuple[ctc.Reading, float]]:
-        """What lines say, and how many steps they take, padding left out."""
-        spec = self.spec
+    def _readings(self, lines: Sequence[Line]) -> list[_Read]:
+        spec, last = self.spec, self.spec.widths[-1]
         gray = spec.color == "gray"
         crops = [fit_height(line, spec.height, spec.widths, gray, spec.squeeze) for line in lines]
-        read = dict[int, tuple[ctc.Reading, float]]()
-        for width, members in self._batches(crops):
-            classes, probabilities = self._decide([crops[i] for i in members], width)
-            readings = ctc.decode(classes, probabilities, spec.charset)
-            for reading, i in zip(readings, members, strict=True):
-                read[i] = reading, classes.shape[1] * crops[i].shape[1] / width
-        return [read[i] for i in range(len(lines))]
+        starts = [part_starts(crop.shape[1], last, OVERLAP * spec.height) for crop in crops]
+        parts = [
+            crop[:, start : start + last]
+            for crop, of_crop in zip(crops, starts, strict=True)
+            for start in of_crop
+        ]
+        seen = iter(self._seen(parts))
+        return [self._joined(list(islice(seen, len(of_crop))), of_crop) for of_crop in starts]
+
+    def _seen(self, parts: Sequence[Image]) -> list[_Seen]:
+        seen = dict[int, _Seen]()
+        for width, members in self._batches(parts):
+            classes, probabilities = self._decide([parts[i] for i in members], width)
+            readings = ctc.decode(classes, probabilities, self.spec.charset)
+            for row, i in enumerate(members):
+                steps = classes.shape[1] * parts[i].shape[1] / width
+                seen[i] = _Seen((classes[row], probabilities[row]), readings[row], steps)
+        return [seen[i] for i in range(len(parts))]
+
+    def _joined(self, parts: Sequence[_Seen], starts: range) -> _Read:
+        if len(parts) == 1:
+            return parts[0].reading, parts[0].steps
+        steps_a_column = parts[0].steps / self.spec.widths[-1]
+        begins = [round(start * steps_a_column) for start in starts]
+        classes, probabilities = ctc.join([part.decided for part in parts], begins)
+        (reading,) = ctc.decode(classes[None], probabilities[None], self.spec.charset)
+        return reading, begins[-1] + parts[-1].steps
 
     def _cells(self, line: Line, reading: ctc.Reading, steps: float) -> list[Line]:
         assert line.crop is not None  # it has been read
@@ -100,13 +196,14 @@ class Recognizer:
         return parts
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
-        confidence, probability, needs_review = judged(reading.confidences, self.spec)
+        reading = ctc.tidy(reading)
+        confidence, needs_review = judged(reading.confidences, self.spec) if reading.text else (0.0, True)
         return replace(
             line,
             crop=None,
             text=reading.text,
             confidence=confidence,
-            probability=probability,
+            probability=_sure(reading),
             needs_review=needs_review,
             chars=ctc.extents(reading, steps) if self.chars else None,
         )
@@ -135,18 +232,16 @@ class Recognizer:
         return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
 
 
-def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, float, bool]:
-    """A line's confidence, the mean probability of its characters, and whether it needs review.
+def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, bool]:
+    """A line's confidence, and whether it needs review.
 
     Args:
-        probabilities: of its characters, (n,); n may be 0.
+        probabilities: of its characters, (n,), n at least 1.
         spec: calibration and threshold.
     """
-    if not len(probabilities):
-        return 0.0, 0.0, spec.review_threshold > 0
-    # What mean() says, at a quarter of its time: a line has few characters, and a page many lines.
-    mean = float(probabilities.sum() / len(probabilities))
     if not spec.calibrated:
-        return mean, mean, bool(probabilities.min() < spec.review_threshold)
+        return float(probabilities.sum() / len(probabilities)), bool(
+            probabilities.min() < spec.review_threshold
+        )
     chance = ctc.chance(ctc.certainty(probabilities), spec.confidence_scale, spec.confidence_shift)
-    return chance, mean, chance < spec.review_threshold
+    return chance, chance < spec.review_threshold

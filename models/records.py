@@ -70,11 +70,13 @@ class Page:
         etag: the storage's version of the file, where it has one.
         byte_size: size of the encoded file in bytes.
         sha256: digest of the encoded file, lower-case hexadecimal.
-        width: width of the upright page in pixels, after EXIF orientation and before any reduction.
+        width: width of the upright page in square pixels, after EXIF orientation and before any reduction.
         height: likewise.
         image: the pixels, (h, w) where all models take grey; smaller than `width` x `height` where the
             decoder reduced them, dropped after rectification.
         lines: the lines found so far, in reading order once the page is finished.
+        damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
+            that can be told.
     """
 
     uri: str = ""
@@ -86,6 +88,7 @@ class Page:
     height: int = 0
     image: Image | None = None
     lines: tuple[Line, ...] = ()
+    damage: str | None = None
 
     @property
     def text(self) -> str:

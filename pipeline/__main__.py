@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
 from models.records import UsageError
 from pipeline import logs
 from pipeline.options import parse
-from pipeline.status import USAGE, say
+from pipeline.status import INTERRUPTED, USAGE, say
 
 
 def start() -> int:
     """The command as a process of its own, which `main` may not be; returns its exit status."""
-    importlib.import_module("pipeline.lean")
-    return main()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    try:
+        importlib.import_module("pipeline.lean")
+        return main()
+    except KeyboardInterrupt:
+        return say(INTERRUPTED, "Interrupted before anything was read.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

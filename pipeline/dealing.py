@@ -6,11 +6,15 @@ to some seconds, and files do not tell how long: the more workers, the longer al
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
+import select
 from collections.abc import Iterator
-from multiprocessing.context import BaseContext
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
+
+from pipeline import progress
 
 if TYPE_CHECKING:
     from transforms.storage import Source
@@ -28,12 +32,22 @@ class Turn:
     the same, but it has a name in the system, which workers that just start miss when the driver is killed.
 
     Args:
-        context: how the worker processes that it is sent to are started.
+        ends: the pipe's, reading and writing; None: a new one's.
     """
 
-    def __init__(self, context: BaseContext) -> None:
-        self._from, self._to = context.Pipe(duplex=False)
-        self._put(0)
+    def __init__(self, ends: tuple[Connection, Connection] | None = None) -> None:
+        self._from, self._to = ends or multiprocessing.Pipe(duplex=False)
+        if ends is None:
+            self._put(0)
+
+    @classmethod
+    def in_files(cls, reading: int, writing: int) -> Turn:
+        """The turn whose pipe has these descriptors in this process."""
+        return cls((Connection(reading, writable=False), Connection(writing, readable=False)))
+
+    def files(self) -> tuple[int, int]:
+        """Descriptors of the pipe, for `in_files` in another process."""
+        return self._from.fileno(), self._to.fileno()
 
     def take(self) -> int:
         """The number of the file that is the caller's now."""
@@ -42,8 +56,9 @@ class Turn:
         return number
 
     def restart(self) -> None:
-        """Makes the first file the next one. Nobody may have died in `take`."""
-        self._get()
+        """Makes the first file the next one; nobody may be taking one, but some may have died of it."""
+        while select.select([self._from], [], [], 0)[0]:
+            self._get()
         self._put(0)
 
     def _get(self) -> int:
@@ -68,6 +83,11 @@ def ahead() -> int:
     return _spare
 
 
+def alone() -> int:
+    """None, where each file is to be at hand alone."""
+    return 0
+
+
 def taken(manifest: str, takers: int) -> Iterator[Source]:
     """Takes a wave's files for this process, each when it is asked for, until none is left.
 
@@ -89,6 +109,7 @@ def taken(manifest: str, takers: int) -> Iterator[Source]:
     for number, source in enumerate(ordered(manifest)):
         if number == mine:
             metrics.count(metrics.FILES)
+            progress.take(number)
             _spare = fair(files - number - 1, takers)
             yield source
             mine = _turn.take()

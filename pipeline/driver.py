@@ -8,11 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from models.bundle import Bundle
+from models.records import InputError
 from pipeline import logs as logs  # before Beam is imported
 from pipeline import waves
+from pipeline.keeping import keep_good
 from pipeline.lock import Lock
 from pipeline.manifest import read_sources, wave_uri
 from pipeline.options import JobOptions, engine_title, result_options
@@ -20,10 +22,7 @@ from pipeline.progress import Progress
 from pipeline.rescue import ATTEMPTS, Counts, rescue
 from pipeline.status import reason
 from pipeline.waves import HandedOver, JobError, Marker
-from pipeline.workers import WorkerDiedError, Workers, WorkersStuckError
-
-DEATHS = 2
-"""Times that workers may be killed in a wave before one of its files is suspected."""
+from pipeline.workers import WorkerDiedError, Workers
 
 MODEL_FAILURE = "model_failure"
 BROKEN = 3
@@ -44,6 +43,7 @@ class Job:
         left_out: files of other kinds that the inputs' folders hold, by suffix.
         workers: processes for a local run; None: a cluster does the work, or there is none.
         interrupted: set when the run shall end.
+        alone: whether each worker is to have but one file at hand.
     """
 
     options: JobOptions
@@ -53,6 +53,7 @@ class Job:
     left_out: Mapping[str, int]
     workers: Workers | None
     interrupted: threading.Event = field(default_factory=threading.Event)
+    alone: bool = False
 
     def check(self) -> None:
         """Ends the run if it was interrupted.
@@ -63,6 +64,15 @@ class Job:
         """
         if self.interrupted.is_set():
             raise KeyboardInterrupt
+
+    @property
+    def stage(self) -> str:
+        """Where the run writes what is not finished."""
+        return waves.stage(self.options.output, self.run_id)
+
+    def name_of(self, wave: int) -> str:
+        """What the names of the data files begin with that the run writes of a wave."""
+        return waves.name_of(wave, self.run_id)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -81,39 +91,40 @@ def run_waves(job: Job, lock: Lock, shown: Progress) -> Iterator[Marker]:
     """Does the waves in order; yields the marker of each when it is committed.
 
     Raises:
-        JobError: a wave failed `ATTEMPTS` times.
+        JobError: a wave failed `ATTEMPTS` times, or its files cannot be put in place.
         UsageError: another run has taken over the output.
     """
     if job.files:
         # Beam is imported here while the process that workers are forked from imports it too.
         importlib.import_module("pipeline.graph")
     for wave in sorted(job.files):
-        lock.check()
         start = time.monotonic()
-        counts = _try_wave(job, wave, shown)
+        counts = _try_wave(job, lock, wave, shown)
+        lock.check()  # or its files may be gone, which would look like rows that got lost
         marker = _marker(job, wave, counts, time.monotonic() - start)
-        _refuse_broken(job.options.output, marker)
-        lock.check()
-        waves.commit(job.options.output, marker)
+        try:
+            waves.commit(job.options.output, marker, lock.check)
+        except InputError as error:
+            lock.check()
+            raise JobError(f"wave {wave} was read, but its files cannot be put in place: {error}") from error
         shown.end(marker.pages, sum(marker.errors.values()))
         yield marker
+    waves.unstage(job.options.output, job.run_id)
 
 
-def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
+def _try_wave(job: Job, lock: Lock, wave: int, shown: Progress) -> Counts:
     """Runs a wave until it is through."""
-    name, manifest = waves.name_of(wave), wave_uri(job.options.output, wave)
-    deaths = 0
+    name, manifest = job.name_of(wave), wave_uri(job.options.output, wave)
     for attempt in range(1, ATTEMPTS + 1):
-        waves.reopen(job.options.output, wave)  # where its errors are tried again
-        waves.clean(job.options.output, name)
+        lock.check()
+        waves.clear(job.options.output, wave)
         shown.begin(job.files[wave])
         try:
             return run_once(job, manifest, name)
-        except WorkerDiedError as error:
-            deaths += 1
-            if deaths == DEATHS or isinstance(error, WorkersStuckError):  # who is stuck would be so again
-                return _rescued(job, wave, manifest)
-            _log.warning("wave %d: a worker was killed; trying it again", wave)
+        except WorkerDiedError as died:
+            return _rescued(job, wave, manifest, died)
+        except JobError:
+            raise
         except HandedOver as handed:
             files, pending = job.files[wave], sum(job.files.values())
             raise HandedOver(f"{handed} ({files:,} of {pending:,} files)") from None
@@ -126,12 +137,15 @@ def _try_wave(job: Job, wave: int, shown: Progress) -> Counts:
     raise JobError(f"wave {wave} failed {ATTEMPTS} times")
 
 
-def _rescued(job: Job, wave: int, manifest: str) -> Counts:
+def _rescued(job: Job, wave: int, manifest: str, died: WorkerDiedError) -> Counts:
     """Does a wave in parts, to find the files that workers die of."""
-    _log.warning("wave %d: workers die of it, or get stuck; looking for the file at fault", wave)
-    name, sources = waves.name_of(wave), list(read_sources(manifest))
+    _log.warning("wave %d: a worker died, or a file keeps it; looking for the file at fault", wave)
+
+    def run(manifest: str, name: str, alone: bool) -> Counts:
+        return run_once(replace(job, alone=alone), manifest, name)
+
     try:
-        return rescue(functools.partial(run_once, job), job.options.output, name, sources, job.facts)
+        return rescue(run, job.stage, job.name_of(wave), manifest, died, job.facts)
     except Exception as error:
         raise JobError(f"wave {wave} failed in parts too, at last with: {reason(error)}") from error
 
@@ -155,7 +169,7 @@ def run_once(job: Job, manifest: str, name: str) -> Counts:
         return work()
     try:
         job.workers.start()
-        return job.workers.attend(work)
+        return job.workers.attend(work, job.alone)
     except Exception:
         job.check()
         job.workers.stop()
@@ -168,16 +182,21 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     from pipeline import graph, runner
 
     options, one_channel = job.options, job.bundle.manifest.one_channel
+    if job.alone:
+        options = replace(options, detection_batch=1, recognition_batch=1)
     takers = job.workers.count if job.workers is not None else 0
-    wave_job = graph.WaveJob(
-        manifest, name, options, job.bundle.id, job.run_id, one_channel, job.facts, takers
-    )
     beam_runner = runner.local_runner(job.workers) if job.workers is not None else None
     pipeline = beam.Pipeline(runner=beam_runner, options=runner.beam_options(options, job.workers))
+    awaited = runner.awaited(pipeline.options)
+    output = job.stage if awaited else options.output  # nobody would take them from the stage
+    wave_job = graph.WaveJob(
+        manifest, name, options, output, job.bundle.id, job.run_id, one_channel, job.facts, takers, job.alone
+    )
     graph.build(pipeline, wave_job)
     result = pipeline.run()
-    if not runner.awaited(pipeline.options):
-        raise HandedOver(f"{name}: the graph is made; who runs it will find no marker of it when it is done")
+    if not awaited:
+        told = name.removesuffix(f"-{job.run_id}")
+        raise HandedOver(f"{told}: the graph is made; who runs it will find no marker of it when it is done")
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
@@ -199,29 +218,30 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
     """Adds up a wave.
 
     Raises:
-        JobError: files and counters differ, so that rows must have got lost.
+        JobError: files and counters differ, so that rows must have got lost; or the models are broken.
     """
-    output, name = job.options.output, waves.name_of(wave)
-    written = waves.rows(output, name, "pages"), waves.rows(output, name, "errors")
+    output, name = job.options.output, job.name_of(wave)
+    written = waves.rows(job.stage, name, "pages"), waves.rows(job.stage, name, "errors")
     counted = counts.pages, sum(counts.errors.values())
-    errors: Mapping[str, int] = counts.errors
     if not job.options.local:  # clusters may count work twice that they did twice, or not at all
-        errors = waves.kinds(output, name)
+        counts = replace(counts, errors=waves.kinds(job.stage, name))
     elif counts.files != job.files[wave]:
         raise JobError(f"wave {wave}: {counts.files} of {job.files[wave]} files were taken")
     elif written != counted:
         raise JobError(
             f"wave {wave}: {written} rows of pages and errors in {output}, but {counted} were made"
         )
+    _refuse_broken(job.stage, name, wave, written[0], counts)
     changed: Mapping[str, str] = {}
     if counts.changed:
-        changed = waves.changed(output, name, read_sources(wave_uri(output, wave)))
+        changed = waves.changed(job.stage, name, read_sources(wave_uri(output, wave)))
+    kept = keep_good(waves.earlier_rows(output, wave), job.stage, name)
     return Marker(
         wave=wave,
         files=job.files[wave],
-        pages=written[0],
-        lines=counts.lines,
-        errors=dict(sorted(errors.items())),
+        pages=written[0] + kept.pages,
+        lines=counts.lines + kept.lines,
+        errors=dict(sorted((kept.errors if kept.pages else counts.errors).items())),
         microseconds=dict(sorted(counts.microseconds.items())),
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,
@@ -232,18 +252,19 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         changed=dict(changed),
         left_out=counts.left_out,
         ended=round(time.time(), 3),
+        name=name,
+        kept=kept.pages,
     )
 
 
-def _refuse_broken(output: str, marker: Marker) -> None:
+def _refuse_broken(stage: str, name: str, wave: int, pages: int, counts: Counts) -> None:
     """Ends the job where the models failed on every page: no page is at fault, and the next ones would fail.
 
     Raises:
         JobError: says how they failed.
     """
-    if marker.pages or marker.errors.get(MODEL_FAILURE, 0) < BROKEN:
+    if pages or counts.errors.get(MODEL_FAILURE, 0) < BROKEN:
         return
-    name = waves.name_of(marker.wave)
-    message = next(waves.messages(output, name, MODEL_FAILURE), "")
-    waves.clean(output, name)
-    raise JobError(f"wave {marker.wave}: the models failed on every page, such as: {message}")
+    message = next(waves.messages(stage, name, MODEL_FAILURE), "")
+    waves.clean(stage, name)
+    raise JobError(f"wave {wave}: the models failed on every page, such as: {message}")

@@ -24,21 +24,25 @@ class WaveJob:
         manifest: URI of the Parquet file that lists the wave's files.
         name: what the names of its data files begin with.
         options: the job's.
+        output: where the data files go.
         bundle_id: for the rows.
         run_id: likewise.
         one_channel: whether the bundle's models all take grey pages.
         facts: for the data files' metadata.
         takers: worker processes on this machine that take the files by turns; 0: Beam deals them out.
+        alone: whether each of them is to have but one file at hand.
     """
 
     manifest: str
     name: str
     options: JobOptions
+    output: str
     bundle_id: str
     run_id: str
     one_channel: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     takers: int = 0
+    alone: bool = False
 
 
 def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
@@ -49,7 +53,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     """
     options, read = job.options, job.options.read
     bundle, private = options.bundle, options.allow_private_hosts
-    ahead = dealing.ahead if job.takers else None
+    ahead = (dealing.alone if job.alone else dealing.ahead) if job.takers else None
     wave = pipeline | "Wave" >> beam.Create([job.manifest] * max(1, job.takers), reshuffle=False)
     if job.takers:
         sources = (
@@ -73,7 +77,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         | "Count" >> beam.Map(_count).with_output_types(Element)
         | "ToRows" >> ToRows(job.bundle_id, job.run_id)
     )
-    rows | "WriteRows" >> WriteRows(options.output, job.name, job.facts)
+    rows | "WriteRows" >> WriteRows(job.output, job.name, job.facts)
 
 
 def load_models(options: JobOptions) -> None:

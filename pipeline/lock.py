@@ -1,7 +1,8 @@
 """The lock of an output: two runs that write the same one would double its rows.
 
-Whether the run that holds a lock lives is known at once where its process would be among ours. Elsewhere its
-sign of life is watched until it changes: clocks of machines differ, and each container has a process 1.
+Whether the run that holds a lock lives is known at once where its process would be among ours: as long as it
+is there, suspended or not. Elsewhere its sign of life is watched until it changes: clocks of machines differ,
+and each container has a process 1. A run that only stood still then finds its lock taken: `Lock.check`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Owner:
         space: the machine since its last start, and the process namespace in which `pid` means something.
         pid: its process.
         time: its last sign of life, in seconds since 1970 by its own clock.
+        started: when its process began, as its machine counts; empty where that cannot be told. Process ids
+            are given out again.
     """
 
     token: str
@@ -50,11 +53,12 @@ class Owner:
     space: str
     pid: int
     time: float
+    started: str = ""
 
     @classmethod
     def me(cls, token: str) -> Owner:
         """This process, now."""
-        return cls(token, socket.gethostname(), _space(), os.getpid(), time.time())
+        return cls(token, socket.gethostname(), _space(), os.getpid(), time.time(), _started(os.getpid()))
 
 
 @functools.cache
@@ -127,9 +131,11 @@ class Lock:
     def _refuse_if_held(self, uri: str) -> None:
         owner = self._owner(uri)
         if owner and lives(owner, functools.partial(self._owner, uri)):
+            still = time.time() - owner.time > STALE_S and _is_here(owner)
             raise UsageError(
-                f"another run (process {owner.pid} on {owner.host}) is writing {self._output}: "
-                "wait for it, or choose another --output"
+                f"another run (process {owner.pid} on {owner.host}) is writing {self._output}"
+                f"{', but stands still' if still else ''}: {'end it' if still else 'wait for it'}, "
+                "or choose another --output"
             )
         if owner and uri != self._uri:
             storage.delete(uri)
@@ -183,9 +189,8 @@ def lives(owner: Owner, again: Callable[[], Owner | None]) -> bool:
         owner: what the lock says.
         again: reads the lock again.
     """
-    me = Owner.me("")
-    if (owner.host, owner.space) == (me.host, me.space):  # the same processes, and the same clock
-        return owner.pid != me.pid and seems_alive(owner)
+    if _is_here(owner):
+        return owner.pid != os.getpid() and seems_alive(owner)
     _log.warning(
         "another run (process %d on %s) has a lock; waiting to see if it lives", owner.pid, owner.host
     )
@@ -200,9 +205,24 @@ def lives(owner: Owner, again: Callable[[], Owner | None]) -> bool:
 
 def seems_alive(owner: Owner) -> bool:
     """Whether a run lives, without waiting: told from its process here, by the clocks elsewhere."""
-    me = Owner.me("")
-    here = (owner.host, owner.space) == (me.host, me.space)
-    return me.time - owner.time < STALE_S and (not here or _process_exists(owner.pid))
+    here = _is_here(owner)
+    if here and owner.started:  # a process that stands still may go on
+        return _started(owner.pid) == owner.started
+    return time.time() - owner.time < STALE_S and (not here or _process_exists(owner.pid))
+
+
+def _is_here(owner: Owner) -> bool:
+    """Whether a run's process would be among ours, and its clock is ours."""
+    return (owner.host, owner.space) == (socket.gethostname(), _space())
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks since the machine's start; empty where it is gone, and outside Linux."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]  # proc(5): a zombie, or dead
 
 
 def _process_exists(pid: int) -> bool:

@@ -14,6 +14,7 @@ FORMAT = "ppocr-beam: %(message)s"
 # What goes wrong comes up in the main thread too, as an exception that is told in one line; when a worker is
 # killed, several of Beam's threads fall over as well.
 logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings name URLs with their signatures
 threading.excepthook = lambda failed: logging.debug("in thread %s: %r", failed.thread, failed.exc_value)
 # Said through the root logger, so by its words: that Beam's own Google Cloud extra is missing where
 # google-cloud-storage is installed without it, and that RunInference cannot measure a model's memory.

@@ -4,12 +4,15 @@
 URI and etag) become new waves; a wave does not change once it is written, so that a resumed run and an
 undisturbed one have the same waves, whatever `--wave_size` says the second time. But where a wave is read
 again, files of which a later wave lists a newer version are left to that one.
+
+A file's name is its URI as rows show it, without credentials and dates: a URL that was signed anew names the
+same file. Files that are still to be read are read by the URL that was given last.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
@@ -17,6 +20,7 @@ from itertools import chain, islice
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.records import UsageError
 from pipeline.waves import numbered, rows_in
 from transforms import storage
 from transforms.seen import Keys, Seen, keys_of
@@ -40,6 +44,7 @@ def extend(
     wave_files: int | None,
     shard: tuple[int, int] | None = None,
     done: Mapping[int, Mapping[str, str]] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[int, int]:
     """Adds waves of those sources that no wave has yet.
 
@@ -53,15 +58,19 @@ def extend(
         done: the waves that are done, each with the etags that files had when they were read, by redacted
             URI, where those are not the listed ones. Files of other waves will be read as they are then: a
             new version of one is nothing new. None: all waves are done, and as listed.
+        check: asked before each list is written; raises where the output is no longer this run's.
 
     Returns:
         The number of files of each wave, old and new.
+
+    Raises:
+        UsageError: a list is damaged.
     """
     first, step = shard or (0, 1)
     listed = waves_of(output)
     pending = set[int]() if done is None else set(listed).difference(done)
     waves: dict[int, int] = {}
-    seen, newer = Seen(), Seen()
+    seen, newer, signed = Seen(), Seen(), Seen()
     for wave in reversed(listed):
         waves[wave], own, outdated = 0, list[Keys](), set[str]()
         for group in read_groups(wave_uri(output, wave)):
@@ -75,18 +84,55 @@ def extend(
                     twice = newer.holds(files)
                     outdated |= {source.uri for source, again in zip(group, twice, strict=True) if again}
                     seen.add(files)
+                    signed.add(keys_of(source.uri for source in group if _is_signed(source)))
                 own.append(files)
         for files in own:
             newer.add(files)
         if outdated and wave % step == first:
+            check()
             waves[wave] = _leave_out(wave_uri(output, wave), outdated)
     waves = {wave: size for wave, size in sorted(waves.items()) if wave % step == first}
-    fresh = _fresh(iter(sources), seen, first, step, bool(pending))
+    again = _Signatures(signed)
+    fresh = _fresh(again.noted(sources) if pending else iter(sources), seen, first, step, bool(pending))
     while (source := next(fresh, None)) is not None:
         wave = max(waves, default=first - step) + step
         rest = islice(fresh, None if wave_files is None else wave_files - 1)
-        waves[wave] = _write(wave_uri(output, wave), chain([source], rest))
+        waves[wave] = _write(wave_uri(output, wave), chain([source], rest), check)
+    for wave in sorted(pending.intersection(waves)):
+        again.renew(wave_uri(output, wave), check)
     return waves
+
+
+class _Signatures:
+    """The URLs with credentials that inputs give now, where they are not those that waves list.
+
+    Args:
+        listed: keys of the URLs that waves list which are still to be read.
+    """
+
+    def __init__(self, listed: Seen) -> None:
+        self._listed = listed
+        self._now: dict[str, str] = {}
+
+    def noted(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """The same sources; those are noted on the way."""
+        for source in sources:
+            if _is_signed(source) and not self._listed.holds(keys_of([source.uri]))[0]:
+                self._now[storage.redacted(source.uri)] = source.uri
+            yield source
+
+    def renew(self, uri: str, check: Callable[[], None]) -> None:
+        """Writes a wave's file again with the URLs of now, where there are any."""
+
+        def now(source: Source) -> Source:
+            return replace(source, uri=self._now.get(storage.redacted(source.uri), source.uri))
+
+        if self._now and any(now(source) != source for source in read_sources(uri)):
+            _write(uri, map(now, read_sources(uri)), check)
+
+
+def _is_signed(source: Source) -> bool:
+    return storage.redacted(source.uri) != source.uri
 
 
 def waves_of(output: str) -> list[int]:
@@ -103,10 +149,20 @@ def files_of(output: str) -> dict[int, int]:
 
 
 def read_groups(uri: str) -> Iterator[list[Source]]:
-    """A wave's sources, a group of rows at a time."""
+    """A wave's sources, a group of rows at a time.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
     with storage.open_file(uri) as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):
-            yield [Source(**row) for row in batch.to_pylist()]
+        try:
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):
+                yield [Source(**row) for row in batch.to_pylist()]
+        except (pa.ArrowException, OSError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{uri}, a list of files to read, is damaged ({str(error).strip().splitlines()[0]}): "
+                "put it back as it was, or choose another --output"
+            ) from error
 
 
 def read_sources(uri: str) -> Iterator[Source]:
@@ -115,7 +171,7 @@ def read_sources(uri: str) -> Iterator[Source]:
         yield from group
 
 
-def _write(uri: str, sources: Iterator[Source]) -> int:
+def _write(uri: str, sources: Iterator[Source], check: Callable[[], None] = lambda: None) -> int:
     """Writes a wave's file, all or nothing; returns its number of rows."""
     buffer, rows = io.BytesIO(), 0
     with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
@@ -123,6 +179,7 @@ def _write(uri: str, sources: Iterator[Source]) -> int:
             rows += len(group)
             columns = [[getattr(source, name) for source in group] for name in SCHEMA.names]
             writer.write_table(pa.table(columns, SCHEMA))
+    check()  # listing may have taken hours
     storage.write_atomic(uri, buffer.getvalue())
     return rows
 
@@ -165,5 +222,5 @@ def _as_read(sources: Iterable[Source], changed: Mapping[str, str]) -> Iterator[
 
 
 def _keys(sources: Iterable[Source]) -> Keys:
-    """A key for each source, of its URI and etag."""
-    return keys_of(f"{source.uri}\0{source.etag or ''}" for source in sources)
+    """A key for each source, of its name and etag."""
+    return keys_of(f"{storage.redacted(source.uri)}\0{source.etag or ''}" for source in sources)

@@ -34,7 +34,7 @@ def cores(root: Path = Path("/")) -> int:
 def _quota(root: Path) -> float:
     """The smallest quota of the control groups, version 2 or 1, that this process is in, in cores."""
     quotas = [math.inf]
-    for folder in _groups(root):
+    for folder in groups(root, "cpu"):
         with contextlib.suppress(
             OSError, ValueError, ZeroDivisionError
         ):  # no such group, or one without quota
@@ -47,17 +47,22 @@ def _quota(root: Path) -> float:
     return min(quotas)
 
 
-def _groups(root: Path) -> Iterator[Path]:
-    """Folders of the process's CPU control groups and of all above them, whether or not they are mounted."""
+def groups(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of the process's control groups and of all above them, whether or not they are mounted.
+
+    Args:
+        root: of the file system.
+        controller: `cpu` or `memory`.
+    """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        top = root / "sys/fs/cgroup" / (controller if controllers else "")
         group = top / path.lstrip("/")
         yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(top))
 
@@ -164,6 +169,8 @@ def parse(argv: Sequence[str]) -> JobOptions:
     for what, name in (("--output", known.output), *(("a path to read", name) for name in inputs)):
         if not name.strip():
             raise UsageError(f"{what} is empty: is a variable not set?")
+    if known.output != known.output.encode("utf-8", "replace").decode():
+        raise UsageError(f"--output {known.output!a} is not UTF-8: choose another name")
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
     job = _values_of(known, _DEFAULT)

@@ -1,19 +1,21 @@
 """Progress: numbers that workers share with the driver while a wave runs, and the bar made of them.
 
 Beam's local runner reports metrics only when a wave is over. So each worker process keeps a few numbers in
-memory that it shares with the driver, which looks at them several times a second.
+memory that it shares with the driver, which looks at them several times a second: how far the worker is, and
+which files it is at, should it never come back from one.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.sharedctypes
+import mmap
+import os
 import resource
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from ctypes import c_longlong
+from ctypes import c_longlong, sizeof
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
@@ -21,26 +23,70 @@ from typing import Any, TextIO
 from models.records import Failure, Page
 
 Tally = Any
-"""Shared memory of one worker: parts of files, pages, errors, peak memory in kB, readiness, signs of life."""
-PARTS, PAGES, ERRORS, PEAK, READY, SIGNS = range(6)
+"""Shared memory of one worker: parts of files, pages, errors, peak memory in kB, readiness, signs of life,
+files taken, and the numbers of the last `WINDOW` of those."""
+PARTS, PAGES, ERRORS, PEAK, READY, SIGNS, TAKEN, NUMBERS = range(8)
+WINDOW = 64
+"""Files that a worker may be at: it reads ahead, and some wait until several can be recognised together."""
 FILE = 1_000_000
 """Parts of a file."""
 LINE_S = 10.0
 """Seconds between lines where nobody watches a bar."""
 
+_Tally = c_longlong * (NUMBERS + WINDOW)
 _mine: Tally | None = None
 _files = 0.0  # a small member of a large archive is less than a part
+_alive: Callable[[], None]
 
 
-def new_tally() -> Tally:
-    """A tally, all zero, that can be sent to a worker process that is about to start."""
-    return multiprocessing.sharedctypes.RawArray(c_longlong, 6)
+def tally_file() -> int:
+    """Opens a file without a name that holds a tally, all zero; returns its descriptor."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("tally")
+    else:
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+    os.ftruncate(file, sizeof(_Tally))
+    return file
 
 
-def adopt(tally: Tally) -> None:
-    """Makes a tally the one that this process counts in."""
-    global _mine, _files
-    _mine, _files = tally, 0.0
+def tally_in(file: int) -> Tally:
+    """The tally in an open file."""
+    return _Tally.from_buffer(mmap.mmap(file, sizeof(_Tally)))
+
+
+def _unheard() -> None:
+    """Where nobody waits for signs of life."""
+
+
+def adopt(tally: Tally, alive: Callable[[], None] = _unheard) -> None:
+    """Makes a tally the one that this process counts in.
+
+    Args:
+        tally: this process's.
+        alive: called at each sign of life.
+    """
+    global _mine, _files, _alive
+    _mine, _files, _alive = tally, 0.0, alive
+
+
+def take(number: int) -> None:
+    """Tells that this process has taken the file of a number, where it has a tally."""
+    if _mine is not None:
+        _mine[NUMBERS + _mine[TAKEN] % WINDOW] = number
+        _mine[TAKEN] += 1
+        _alive()
+
+
+def last_taken(tally: Tally, since: int) -> list[int]:
+    """The numbers of the last files that a worker took, oldest first, `WINDOW` at most.
+
+    Args:
+        tally: the worker's.
+        since: how many it had taken when they began to count.
+    """
+    taken = tally[TAKEN]
+    return [tally[NUMBERS + index % WINDOW] for index in range(max(since, taken - WINDOW), taken)]
 
 
 def advance(part: float) -> None:
@@ -50,6 +96,7 @@ def advance(part: float) -> None:
         _files += part
         _mine[PARTS] = round(FILE * _files)
         _mine[SIGNS] += 1
+        _alive()
 
 
 def count(element: Page | Failure) -> None:
@@ -58,6 +105,7 @@ def count(element: Page | Failure) -> None:
         return
     _mine[ERRORS if isinstance(element, Failure) else PAGES] += 1
     _mine[PEAK] = peak_kilobytes()
+    _alive()
 
 
 def peak_kilobytes() -> int:

@@ -1,23 +1,29 @@
-"""Waves that kill workers: halved until the file at fault stands alone, which becomes an error row.
+"""Waves that kill workers, or keep them: the files at fault are found and become error rows.
 
 Decoders and engines are native code, and among millions of files there is one that makes them fall over,
 take all memory, or run for ever. No exception can be caught then: the process is gone, or has to go.
+
+Its tally tells which files it took last. Those are read again, each worker at one alone: the file that it
+dies at or stays at is then known. The others are read as before.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from models.records import Failure
 from pipeline import waves
+from pipeline.dealing import ordered
 from pipeline.manifest import write_part
 from pipeline.status import reason
-from pipeline.workers import WorkerDiedError
+from pipeline.waves import JobError
+from pipeline.workers import FILE_S, WorkerDiedError, WorkersStuckError
 from transforms import storage
 from transforms.storage import Source
 
@@ -30,6 +36,7 @@ LAST_TRIES = 2
 """Times that a file may kill workers when it is alone, before it is given up."""
 CRASHED = "crashed"
 
+Run = Callable[[str, str, bool], "Counts"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,66 +97,94 @@ class Counts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Files of a wave that are run together.
+
+    Attributes:
+        files: in the order in which they are taken, once they are listed.
+        alone: whether each worker has but one of them at hand.
+    """
+
+    files: tuple[Source, ...]
+    alone: bool
+
+
 def rescue(
-    run: Callable[[str, str], Counts],
-    output: str,
-    name: str,
-    sources: Sequence[Source],
-    facts: Mapping[str, str],
+    run: Run, output: str, name: str, manifest: str, died: WorkerDiedError, facts: Mapping[str, str]
 ) -> Counts:
-    """Runs a wave's files in parts, and gives up those that kill workers when they are alone.
+    """Runs a wave's files in parts, and gives up those that kill workers, or keep them, when they are alone.
 
     Args:
-        run: runs a pipeline over a manifest, its data files' names beginning as told; raises
-            `WorkerDiedError`.
+        run: runs a pipeline over a manifest, its data files' names beginning as told, and each worker at one
+            file alone where that is asked for; raises `WorkerDiedError`.
         output: the job's output.
         name: the wave's.
-        sources: the wave's files.
-        facts: for the metadata of the file with the error row.
+        manifest: URI of the list of the wave's files.
+        died: what happened when they were all run at once.
+        facts: for the metadata of files with error rows.
     """
     waves.clean(output, name)
-    if len(sources) == 1:
-        return _rescue_one(run, output, name, sources[0], facts)
-    half = len(sources) // 2
-    total = Counts()
-    for part, files in ((f"{name}-a", sources[:half]), (f"{name}-b", sources[half:])):
+    parts = deque(_parts(Part(tuple(ordered(manifest)), False), died))
+    total, deaths = Counts(), Counter[Source | None]()
+    numbers = itertools.count()
+    while parts:
+        part, label = parts.popleft(), f"{name}-{next(numbers):05}"
+        listed = write_part(output, label, part.files)
+        part = replace(part, files=tuple(ordered(listed)))
         try:
-            total += _run_part(run, output, part, files)
-        except WorkerDiedError:
-            total += rescue(run, output, part, files, facts)
+            total += _run_part(run, output, label, listed, part)
+        except WorkerDiedError as again:
+            waves.clean(output, label)
+            guilty = _guilty(part, again, deaths)
+            for file in guilty:
+                _write_error(output, f"{label}-{part.files.index(file):05}", file, facts)
+            total += Counts(files=len(guilty), errors=Counter({CRASHED: len(guilty)} if guilty else {}))
+            parts.extendleft(reversed(_parts(part, again, guilty)))
+        finally:
+            storage.delete(listed)
     return total
 
 
-def _rescue_one(
-    run: Callable[[str, str], Counts], output: str, name: str, source: Source, facts: Mapping[str, str]
-) -> Counts:
-    for _ in range(LAST_TRIES - 1):  # it has been alone once already
-        try:
-            return _run_part(run, output, f"{name}-x", [source])
-        except WorkerDiedError:
-            waves.clean(output, name)
-    _write_error(output, name, source, facts)
-    return Counts(files=1, errors=Counter({CRASHED: 1}))
+def _parts(part: Part, died: WorkerDiedError, guilty: Collection[Source] = ()) -> list[Part]:
+    """What is left of a part of which workers died: the suspects alone; what else was taken; what was not."""
+    taken, rest = part.files[: died.taken], part.files[died.taken :]
+    suspects = [part.files[number] for number in sorted(died.suspects)]
+    left = [file for file in suspects if file not in guilty]
+    others = [file for number, file in enumerate(taken) if number not in died.suspects]
+    cut = ((left, True), (others, part.alone), (rest, part.alone))
+    return [Part(tuple(files), alone) for files, alone in cut if files]
 
 
-def _run_part(run: Callable[[str, str], Counts], output: str, name: str, sources: Sequence[Source]) -> Counts:
+def _guilty(part: Part, died: WorkerDiedError, deaths: Counter[Source | None]) -> list[Source]:
+    """The files that are given up for a death; counts deaths by file, those that none was at under None.
+
+    Raises:
+        RuntimeError: workers die, and are at no file.
+    """
+    if not died.suspects:
+        deaths[None] += 1
+        if deaths[None] >= ATTEMPTS:
+            raise RuntimeError("worker processes die or get stuck while they are at no file")
+    if not part.alone:
+        return []
+    files = [part.files[number] for number in died.suspects]
+    deaths.update(files)
+    tries = 1 if isinstance(died, WorkersStuckError) else LAST_TRIES  # who is stuck would be so again
+    return [file for file in files if deaths[file] >= tries]
+
+
+def _run_part(run: Run, output: str, name: str, manifest: str, part: Part) -> Counts:
     for _ in range(ATTEMPTS - 1):
         try:
-            return _try_part(run, output, name, sources)
-        except WorkerDiedError:
+            return run(manifest, name, part.alone)
+        except (WorkerDiedError, JobError):
             raise
         except Exception as error:
             _log.warning("%s failed (%s); trying it again", name, reason(error))
             waves.clean(output, name)
-    return _try_part(run, output, name, sources)
-
-
-def _try_part(run: Callable[[str, str], Counts], output: str, name: str, sources: Sequence[Source]) -> Counts:
-    manifest = write_part(output, name, sources)
-    try:
-        return run(manifest, name)
-    finally:
-        storage.delete(manifest)
+            write_part(output, name, part.files)  # cleaned away with the rest
+    return run(manifest, name, part.alone)
 
 
 def _write_error(output: str, name: str, source: Source, facts: Mapping[str, str]) -> None:
@@ -159,8 +194,8 @@ def _write_error(output: str, name: str, source: Source, facts: Mapping[str, str
     from transforms.rows import ERRORS, error_row, with_facts
 
     message = (
-        "Reading it brings down the process that does so, or keeps it for ever, also alone. "
-        "Leave it out, or report it as a bug."
+        f"Reading it brings down the process that does so, or keeps it for {FILE_S / 60:.0f} minutes, also "
+        "alone. Leave it out, give each process more memory (fewer --workers), or report it as a bug."
     )
     row = error_row(Failure(storage.redacted(source.uri), None, "read", CRASHED, message), facts["run_id"])
     buffer = io.BytesIO()

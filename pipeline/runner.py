@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 from apache_beam.runners.runner import create_runner
@@ -20,6 +22,7 @@ from apache_beam.transforms import environments
 
 from models.records import UsageError
 from pipeline.options import JobOptions
+from pipeline.services import Services
 from pipeline.status import reason
 from pipeline.workers import Worker, Workers
 
@@ -60,6 +63,10 @@ class _Connection(GrpcWorkerHandler):
     def __init__(self, payload: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)
         self._worker = next(_crews[payload])
+
+    def port_from_worker(self, port: str) -> str:
+        """The address of one of the pipeline's services, which is no port."""
+        return port
 
     def start_worker(self) -> None:
         """Has the worker connect to the pipeline's control service."""
@@ -104,9 +111,12 @@ def awaited(options: PipelineOptions) -> bool:
 def local_runner(workers: Workers) -> FnApiRunner:
     """Beam's local runner, named outright: `DirectRunner` may choose another one.
 
+    From now on Beam offers services of this process to the workers alone, see `pipeline.services`.
+
     Args:
         workers: the processes that do the work.
     """
+    vars(worker_handlers)["GrpcServer"] = functools.partial(Services, workers.socket)
     _crews.clear()  # a pipeline that was left alone when a worker died shall find no other one
     crew = str(next(_numbers)).encode()
     _crews[crew] = itertools.cycle(workers.crew())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 DONE, FAILED, USAGE, TOO_MANY_ERRORS, INTERRUPTED = 0, 1, 2, 3, 130
@@ -9,8 +11,19 @@ DONE, FAILED, USAGE, TOO_MANY_ERRORS, INTERRUPTED = 0, 1, 2, 3, 130
 
 def say(status: int, message: str) -> int:
     """Tells why the command ends with a status; returns it."""
-    print(f"ppocr-beam: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody listens any more
+        print(f"ppocr-beam: {message}", file=sys.stderr, flush=True)
     return status
+
+
+def tell(text: str) -> OSError | None:
+    """Prints a result; returns why it could not, which changes nothing of what is done."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again at its end
+        return error
+    return None
 
 
 def reason(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pipeline.progress import duration
 from pipeline.waves import Marker
 from transforms import storage
+from transforms.sources import IN_OUTPUTS
 
 _PACKAGES = (
     "ppocr-beam",
@@ -52,6 +53,7 @@ class Summary:
         left_out: files of other kinds that the inputs' folders hold, by suffix.
         members_left_out: members of archives that are no images, earlier runs' included.
         changed: files that had changed since they were listed, and were read as they were then.
+        kept: pages that could not be read again, so that their earlier rows stay.
         versions: of what was used.
     """
 
@@ -77,6 +79,7 @@ class Summary:
     left_out: dict[str, int]
     members_left_out: int
     changed: int
+    kept: int
     versions: dict[str, str]
 
     def __str__(self) -> str:
@@ -101,12 +104,17 @@ class Summary:
         if self.retryable:
             may = f"{counted(self.retryable, 'error')} may be gone by now"
             lines.append(f"{may}: --retry_errors reads their waves again.")
+        if self.kept:
+            lines.append(f"{counted(self.kept, 'page')} could not be read again: their earlier rows stay.")
         if self.changed:
             lines.append(f"{counted(self.changed, 'file')} had changed since the listing: read as found.")
-        if self.left_out:
-            suffixes = ", ".join(f"{number:,} {suffix}" for suffix, number in _most(self.left_out, 5))
+        others = {suffix: number for suffix, number in self.left_out.items() if suffix != IN_OUTPUTS}
+        if others:
+            suffixes = ", ".join(f"{number:,} {suffix}" for suffix, number in _most(others, 5))
+            lines.append(f"Left out {counted(sum(others.values()), 'file')} of other kinds: {suffixes}.")
+        if inside := self.left_out.get(IN_OUTPUTS):
             lines.append(
-                f"Left out {counted(sum(self.left_out.values()), 'file')} of other kinds: {suffixes}."
+                f"Left out {counted(inside, 'image')} in folders of outputs: move them to have them read."
             )
         if self.members_left_out:
             lines.append(f"Left out {counted(self.members_left_out, 'member')} of archives: no images.")
@@ -174,6 +182,7 @@ def summarize(
         left_out=dict(left_out),
         members_left_out=sum(marker.left_out for marker in (*done, *before)),
         changed=sum(len(marker.changed) for marker in done),
+        kept=sum(marker.kept for marker in done),
         versions=versions(),
     )
 

@@ -1,14 +1,20 @@
 """Waves: what of the manifest is done, and what a wave that was not finished has left behind.
 
-A wave is done when its marker `OUT/_waves/00000.json` exists. The marker is written last and all at once, so
-a kill at any moment leaves a wave either done or without a marker; the files of one without are removed
-before it runs again. Nothing is lost and nothing doubled.
+A wave is done when its marker `OUT/_waves/00000.json` exists. Names of data files say which run they are of,
+and the marker says which of them are the wave's: a kill at any moment leaves a wave as it was before or as it
+is afterwards, and others' files are removed by the next run.
+
+A run writes into a folder of its own, `OUT/_staged/RUN/`, from where finished files, the marker last, move to
+their places. Whoever takes an output over empties that folder first. A run that was only suspended, and goes
+on, then has nothing left to move: not even between a look at its lock and the step that the lock is for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import posixpath
 import re
 import shutil
 from collections import Counter
@@ -23,7 +29,10 @@ from transforms import storage
 from transforms.storage import Source, local
 
 FOLDER = "_waves"
+STAGED = "_staged"
 KINDS = ("pages", "errors")
+_HELD = (*KINDS, "_manifest", FOLDER)
+"""Folders of a stage: rows, lists of parts of waves, markers."""
 TEMPORARY = "beam-temp-"
 """What the names of the folders begin with that Beam writes into, beside its files, until it renames them."""
 RETRYABLE = frozenset(("crashed", "forbidden", "missing_extra", "model_failure", "timeout", "unavailable"))
@@ -36,6 +45,10 @@ T = TypeVar("T")
 
 class JobError(Exception):
     """The job failed for a reason that is neither the user's nor a page's; one line, exit status 1."""
+
+
+class NewerError(Exception):
+    """A marker was written by a newer version; names what is not known here."""
 
 
 class HandedOver(Exception):  # noqa: N818 - no error
@@ -63,6 +76,8 @@ class Marker:
             ones.
         left_out: members of archives that are no images, as far as the runner's counters tell.
         ended: when it was done, in seconds since 1970 by the clock of its run; 0 in markers that do not tell.
+        name: what the names of its data files begin with, see `name_of`; empty where any of the wave's do.
+        kept: pages that could not be read again, so that their earlier rows stay; see `pipeline.keeping`.
     """
 
     wave: int
@@ -80,14 +95,19 @@ class Marker:
     changed: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
     ended: float = 0.0
+    name: str = ""
+    kept: int = 0
 
     @classmethod
     def of(cls, values: Any) -> Marker:
         """A marker from its JSON.
 
         Raises:
-            TypeError: something is missing, too many, or of a wrong type.
+            NewerError: it says things that are not known here.
+            TypeError: something is missing, or of a wrong type.
         """
+        if unknown := sorted(set(values).difference(cls.__slots__)) if isinstance(values, dict) else []:
+            raise NewerError(", ".join(map(repr, unknown)))
         marker = cls(**values)
         for name, kind in get_type_hints(cls).items():
             if not isinstance(
@@ -106,13 +126,22 @@ class Marker:
         return sum(number for kind, number in self.errors.items() if kind in RETRYABLE)
 
 
-def name_of(wave: int) -> str:
-    """What the names of a wave's data files begin with."""
-    return f"wave-{wave:05}"
+def name_of(wave: int, run_id: str = "") -> str:
+    """What the names of the data files begin with that a run writes of a wave; without a run, any run."""
+    return f"wave-{wave:05}-{run_id}" if run_id else f"wave-{wave:05}"
+
+
+def stage(output: str, run_id: str) -> str:
+    """Where a run writes what is not finished: like an output, and its own."""
+    return storage.join(output, STAGED, run_id)
 
 
 def markers(output: str) -> dict[int, Marker]:
-    """The markers of the waves that are done, by number."""
+    """The markers of the waves that are done, by number.
+
+    Raises:
+        UsageError: one of them was written by a newer version.
+    """
     uris = [uri for _, uri in numbered(output, FOLDER, "json")]
     with ThreadPoolExecutor(16) as pool:
         found = [marker for marker in pool.map(_marker, uris) if marker is not None]
@@ -138,20 +167,55 @@ def _marker(uri: str) -> Marker | None:
     data = storage.read(uri).data
     try:
         return Marker.of(json.loads(data))
+    except NewerError as error:
+        raise UsageError(
+            f"{uri} was written by a newer version of ppocr-beam (it says {error}): use that version"
+        ) from None
     except (ValueError, TypeError) as error:
         _log.warning("%s is damaged (%s): its wave is read again", uri, error)
         return None
 
 
-def commit(output: str, marker: Marker) -> None:
-    """Declares a wave done."""
-    data = json.dumps(asdict(marker), ensure_ascii=False, indent=1).encode()
-    storage.write_atomic(storage.join(output, FOLDER, f"{marker.wave:05}.json"), data)
+def _marker_uri(output: str, wave: int) -> str:
+    return storage.join(output, FOLDER, f"{wave:05}.json")
 
 
-def reopen(output: str, wave: int) -> None:
-    """Declares a wave to be done again."""
-    storage.delete(storage.join(output, FOLDER, f"{wave:05}.json"))
+def commit(output: str, marker: Marker, check: Callable[[], None]) -> None:
+    """Moves a wave's files to their places, declares it done, and removes what earlier runs wrote of it.
+
+    Args:
+        output: the job's output.
+        marker: the wave's.
+        check: asked before the first of these steps; raises where the output is no longer this run's.
+
+    Raises:
+        InputError: a file could not be moved, such as one that another run has removed.
+    """
+    own = stage(output, marker.run_id)
+    staged = storage.join(own, FOLDER, f"{marker.name}.json")
+    storage.write_atomic(staged, json.dumps(asdict(marker), ensure_ascii=False, indent=1).encode())
+    moves = [
+        (uri, storage.join(output, kind, posixpath.basename(uri)))
+        for kind in KINDS
+        for uri in files(own, marker.name, kind)
+    ]
+    # Named now: a run that stands still after this deletes nothing that others write in the meantime.
+    earlier = [uri for kind in KINDS for uri in files(output, name_of(marker.wave), kind)]
+    check()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda move: storage.move(*move), moves))
+        storage.move(staged, _marker_uri(output, marker.wave))
+        list(pool.map(storage.delete, earlier))
+
+
+def earlier_rows(output: str, wave: int) -> dict[str, list[str]]:
+    """The data files, by kind, of a wave that is done again; all that there are if its marker is damaged."""
+    uri = _marker_uri(output, wave)
+    if not storage.exists(uri):
+        return {kind: [] for kind in KINDS}
+    marker = _marker(uri)
+    name = (marker and marker.name) or name_of(wave)
+    return {kind: files(output, name, kind) for kind in KINDS}
 
 
 def rows(output: str, name: str, kind: str) -> int:
@@ -182,13 +246,13 @@ def changed(output: str, name: str, sources: Iterable[Source]) -> dict[str, str]
     found = {}
     for versions in _of_each(_versions, output, name, "pages"):
         for uri, etag in versions:
-            source = next((listed[file] for file in _names(uri) if file in listed), None)
+            source = next((listed[file] for file in names(uri) if file in listed), None)
             if source and source.etag and etag and source.etag != etag:
                 found[storage.redacted(source.uri)] = etag
     return found
 
 
-def _names(uri: str) -> Iterator[str]:
+def names(uri: str) -> Iterator[str]:
     """The file that a row's URI names, or the archives that it may be a member of: any name may hold `#`."""
     yield uri
     while "#" in uri:
@@ -200,7 +264,7 @@ def messages(output: str, name: str, kind: str) -> Iterator[str]:
     """What a wave's error rows of a kind say."""
     import pyarrow.parquet as pq
 
-    for uri in _files(output, name, "errors"):
+    for uri in files(output, name, "errors"):
         with storage.open_file(uri) as file:
             rows = pq.read_table(file, columns=["kind", "message"]).to_pylist()
         yield from (row["message"] for row in rows if row["kind"] == kind)
@@ -209,7 +273,7 @@ def messages(output: str, name: str, kind: str) -> Iterator[str]:
 def _of_each(ask: Callable[[str], T], output: str, name: str, kind: str) -> list[T]:
     """Asks data files of a kind, many at a time."""
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(ask, [uri for uri in _files(output, name, kind) if uri.endswith(".parquet")]))
+        return list(pool.map(ask, [uri for uri in files(output, name, kind) if uri.endswith(".parquet")]))
 
 
 def rows_in(uri: str) -> int:
@@ -236,33 +300,63 @@ def _versions(uri: str) -> set[tuple[str, str | None]]:
     return set(zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True))
 
 
-def clean(output: str, name: str) -> None:
-    """Removes what a wave without a marker, or a part of one, may have left."""
-    for source in list(storage.list_files(storage.join(output, "_manifest", ""), name)):
-        if source.uri.endswith(".part"):
-            storage.delete(source.uri)
-    for kind in KINDS:
-        for uri in _files(output, name, kind):
+def clean(folder: str, name: str) -> None:
+    """Removes from a stage what an attempt at a wave, or at a part of one, has left."""
+    for kind in _HELD:
+        for uri in files(folder, name, kind):
             storage.delete(uri)
-        if storage.is_local(output):  # object stores have no folders that could stay behind
-            folder = Path(local.path_of(storage.join(output, kind)))
-            for temporary in folder.glob(f"{TEMPORARY}{name}-*"):
+        if storage.is_local(folder):  # object stores have no folders that could stay behind
+            for temporary in Path(local.path_of(storage.join(folder, kind))).glob(f"{TEMPORARY}{name}-*"):
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sweep(output: str) -> None:
-    """Removes files that a kill has left half written; nobody else may write in the output.
+def clear(output: str, wave: int) -> None:
+    """Removes what any run has staged of a wave."""
+    folder = storage.join(output, STAGED, "")
+    runs = {storage.below(folder, source.uri).split("/")[0] for source in storage.list_files(folder)}
+    for run_id in sorted(runs):
+        clean(stage(output, run_id), name_of(wave))
 
-    Object stores have none: a put is seen when it is whole.
-    """
+
+def tidy(output: str, done: Mapping[int, Marker]) -> None:
+    """Removes data files of waves that are done, and are not theirs: a kill came between two steps."""
+    for kind in KINDS:
+        folder = storage.join(output, kind, "")
+        for source in list(storage.list_files(folder, "wave-")):
+            base = storage.below(folder, source.uri)
+            match = re.match(r"wave-(\d+)-", base)
+            marker = done.get(int(match[1])) if match else None
+            if marker and not base.startswith(f"{marker.name or name_of(marker.wave)}-"):
+                storage.delete(source.uri)
+
+
+def unstage(output: str, run_id: str) -> None:
+    """Removes a run's stage."""
+    _remove(stage(output, run_id))
     if storage.is_local(output):
+        with contextlib.suppress(OSError):  # another share's run has its own there
+            Path(local.path_of(storage.join(output, STAGED))).rmdir()
+
+
+def _remove(folder: str) -> None:
+    if storage.is_local(folder):
+        shutil.rmtree(local.path_of(folder), ignore_errors=True)
+        return
+    for source in list(storage.list_files(f"{folder}/")):
+        storage.delete(source.uri)
+
+
+def sweep(output: str) -> None:
+    """Removes what killed or suspended runs have left unfinished; nobody else may write in the output."""
+    _remove(storage.join(output, STAGED))
+    if storage.is_local(output):  # object stores have no half-written files: a put is seen when it is whole
         for path in Path(local.path_of(output)).glob("*/.*.tmp"):
             if re.fullmatch(r"\.[0-9a-f]{32}\.tmp", path.name):
                 path.unlink(missing_ok=True)
 
 
-def _files(output: str, name: str, kind: str) -> list[str]:
-    """Data files of a kind, temporary ones included."""
+def files(output: str, name: str, kind: str) -> list[str]:
+    """Files of a kind, temporary ones included."""
     begins = (f"{name}-", f"{TEMPORARY}{name}-")  # not all that there is: there may be thousands of waves
     folder = storage.join(output, kind, "")
     return [source.uri for begin in begins for source in storage.list_files(folder, begin)]
@@ -288,3 +382,18 @@ def refuse_mixing(
                 raise UsageError(
                     f"{output} holds pages read with {name} = {marker.options[name]}, not {value}: {advice}"
                 )
+
+
+def refuse_unlisted(output: str, done: Iterable[int]) -> None:
+    """Makes sure that it is known which files were read: a new list would get the number of one that was.
+
+    Raises:
+        UsageError: names a wave that is done, and its list.
+    """
+    listed = {wave for wave, _ in numbered(output, "_manifest", "parquet")}
+    if lost := sorted(set(done) - listed):
+        uri = storage.join(output, "_manifest", f"{lost[0]:05}.parquet")
+        raise UsageError(
+            f"{uri} is gone, but wave {lost[0]} is done: which files it read cannot be told; "
+            "put the list back, or choose another --output"
+        )

@@ -3,75 +3,79 @@
 Beam's own `--direct_running_mode multi_processing` starts its workers anew for each pipeline: each time they
 import Beam and load the models, several seconds for nothing. These are forked once from a process that has
 imported everything (started before the driver itself imports Beam, so that both import at the same time), and
-each wave's pipeline connects to them. They end with the driver, whatever ends it: when it is gone,
-their pipe is.
+each wave's pipeline connects to them. They end with the driver, whatever ends it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from pipeline import dealing, progress
+from pipeline.nursery import Nursery
 from pipeline.options import JobOptions
+from pipeline.watch import Watch
+from pipeline.waves import JobError
 
 LOOK_S = 0.1
 """Seconds between looks at whether all workers live."""
+SUSPECT_S = 180.0
+"""Seconds without a sign of life at some file, which is then read again alone; storage may take 120 s."""
+FILE_S = 300.0
+"""Seconds without a sign of life at a file that is read alone, which is then given up."""
 STUCK_S = 600.0
-"""Seconds without progress of any worker, after which they are taken to be kept for ever by a file."""
+"""Seconds without progress of any worker after which none is awaited, whatever they are at."""
 GRACE_S = 2.0
 """Seconds in which a process that is gone is seen to be so, after others have noticed."""
-_PRELOADED = [
-    "pipeline.lean",
-    "pipeline.logs",
-    "pipeline.graph",
-    "apache_beam.runners.worker.sdk_worker",
-    "onnxruntime",
-]
+
+_nursery: Nursery | None = None
+_sockets = itertools.count()
 
 
-def prepare() -> None:
-    """Starts the process that workers are forked from: it imports what they need in the meantime.
-
-    Ctrl-C reaches all processes of a terminal; this one is deaf to it, or it would print a traceback.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
-    resource_tracker.ensure_running()  # or the next one does it, and lets the signal through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def prepare() -> Nursery:
+    """Starts the process that workers are forked from, where there is none yet."""
+    global _nursery
+    if _nursery is None or not _nursery.lives():
+        _nursery = Nursery.start()
+    return _nursery
 
 
 T = TypeVar("T")
 
 
 class WorkerDiedError(Exception):
-    """A worker process that was at work is gone, or has to go: killed, out of memory, or a file did it."""
+    """A worker process that was at work is gone, or has to go: killed, out of memory, or a file did it.
+
+    Attributes:
+        suspects: files that it may be for, by their numbers in the order in which they are taken.
+        taken: how many files had been taken.
+    """
+
+    def __init__(self, suspects: Sequence[int] = (), taken: int = 0) -> None:
+        super().__init__(f"after {taken} files, at {list(suspects)}")
+        self.suspects = suspects
+        self.taken = taken
 
 
 class WorkersStuckError(WorkerDiedError):
-    """No worker gets on: some file takes for ever, as one may that was made to."""
+    """A worker does not get on: its file takes for ever, as one may that was made to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process, the driver's end of its pipe, and the tally it counts in."""
 
-    process: BaseProcess
+    pid: int
     pipe: Connection
     tally: progress.Tally
 
@@ -89,63 +93,88 @@ class Workers:
         self._options = options
         self._tallies: list[progress.Tally] = []
         self._workers: list[Worker] = []
-        prepare()  # a process with one thread: none of the driver's threads and connections come along
-        self._context = multiprocessing.get_context("forkserver")
-        self._turn: dealing.Turn  # each crew's own
+        self._turn = dealing.Turn()
+        prepare()
 
     def start(self) -> None:
-        """Starts all that do not run."""
-        self._workers = [worker for worker in self._workers if not _gone([worker])]
-        if not self._workers:
-            self._turn = dealing.Turn(self._context)  # whoever was killed may have held the old one
-        while len(self._workers) < self.count:
-            ours, theirs = self._context.Pipe()
-            tally = progress.new_tally()
-            given = (theirs, tally, self._turn, self._options)
-            process = self._context.Process(target=_work, args=given, daemon=True)
-            process.start()
-            theirs.close()
-            self._tallies.append(tally)
-            self._workers.append(Worker(process, ours, tally))
+        """Starts all that do not run.
 
-    def stop(self) -> None:
+        Raises:
+            RuntimeError: the process that they are forked from is gone.
+        """
+        self._workers = [worker for worker in self._workers if not _gone([worker])]
+        while len(self._workers) < self.count:
+            self._workers.append(self._fork(prepare()))
+            self._tallies.append(self._workers[-1].tally)
+
+    def _fork(self, nursery: Nursery) -> Worker:
+        ours, its = multiprocessing.Pipe()
+        file = progress.tally_file()
+        try:
+            pid = nursery.fork([its.fileno(), file, *self._turn.files()])
+            worker = Worker(pid, ours, progress.tally_in(file))
+        finally:
+            its.close()
+            os.close(file)
+        with contextlib.suppress(OSError):  # it is gone already, as `attend` will see
+            ours.send((self.count, self._options))
+        return worker
+
+    def kill(self) -> None:
         """Ends all at once, whatever they are doing."""
         for worker in self._workers:
-            worker.process.kill()
+            if not _gone([worker]):  # or its number may be another process's by now
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ends all at once and waits until they have."""
+        self.kill()
         for worker in self._workers:
-            worker.process.join()
+            multiprocessing.connection.wait([worker.pipe])
             worker.pipe.close()
         self._workers = []
 
-    def attend(self, work: Callable[[], T]) -> T:
-        """Does what needs all workers, such as running a pipeline, for as long as all of them live.
+    def socket(self) -> str:
+        """A name for a socket that no other user of the machine can reach."""
+        return f"{prepare().folder}/{next(_sockets)}"
+
+    def attend(self, work: Callable[[], T], alone: bool = False) -> T:
+        """Does what needs all workers, such as running a pipeline, as long as all of them live and get on.
 
         Beam may wait for ever for a worker that is killed before or while it connects. So the work is done in
         a thread, which is left alone with its fate when a worker is gone. The first file is next again.
 
+        Args:
+            work: what to do.
+            alone: whether each worker has but one file at hand, and takes its time for it.
+
         Raises:
             WorkerDiedError: one is gone.
-            WorkersStuckError: none gets on.
+            WorkersStuckError: one does not get on.
             RuntimeError: one is gone that was not ready to work, so that no file can be at fault.
+            JobError: none has begun.
             Exception: whatever `work` raises otherwise.
         """
         self._turn.restart()
+        watch = Watch([worker.tally for worker in self._workers], alone)
         outcome: Future[T] = Future()
         threading.Thread(target=_fulfil, args=(outcome, work), name="pipeline", daemon=True).start()
-        looks, before = 0, self._progress()
         while not wait([outcome], LOOK_S).done:
-            _raise_for(_gone(self._workers))
-            now = self._progress()
-            looks, before = (looks + 1 if now == before else 0), now
-            if looks * LOOK_S > STUCK_S:  # by looks, not by the clock: the machine may have slept
-                raise WorkersStuckError
-        error = outcome.exception()
-        if isinstance(error, Exception):
-            _raise_for(_gone(self._workers, GRACE_S))
+            self._raise_for_gone(watch)
+            watch.look()
+            _raise_for_stuck(watch, alone)
+        if isinstance(outcome.exception(), Exception):
+            self._raise_for_gone(watch, GRACE_S)
         return outcome.result()
 
-    def _progress(self) -> list[list[int]]:
-        return [list(worker.tally) for worker in self._workers]
+    def _raise_for_gone(self, watch: Watch, seconds: float = 0.0) -> None:
+        gone = _gone(self._workers, seconds)
+        if any(worker.tally[progress.READY] for worker in gone):
+            places = [place for place, worker in enumerate(self._workers) if worker in gone]
+            raise WorkerDiedError(watch.suspects(places), watch.taken())
+        if gone:
+            raise RuntimeError("a worker process ended before it was ready to work; is there enough memory?")
 
     def crew(self) -> list[Worker]:
         """The workers that run now."""
@@ -157,24 +186,34 @@ class Workers:
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
-        return [worker.process.pid or 0 for worker in self._workers]
+        return [worker.pid for worker in self._workers]
 
 
 def _gone(workers: list[Worker], seconds: float = 0.0) -> list[Worker]:
     """Those that are gone; waits for one of them to be, at most so long.
 
-    A process's end of its pipe closes when it ends, at once. Its exit status comes later, by way of the
-    process that it was forked from.
+    A process's end of its pipe closes when it ends, at once.
     """
     closed = multiprocessing.connection.wait([worker.pipe for worker in workers], seconds)
     return [worker for worker in workers if worker.pipe in closed]
 
 
-def _raise_for(gone: list[Worker]) -> None:
-    if any(worker.tally[progress.READY] for worker in gone):
-        raise WorkerDiedError
-    if gone:
-        raise RuntimeError("a worker process ended before it was ready to work; is there enough memory?")
+def _raise_for_stuck(watch: Watch, alone: bool) -> None:
+    """Raises where files keep workers for too long; where each has one alone, once all are stuck or done."""
+    stuck = watch.stuck(round((FILE_S if alone else SUSPECT_S) / LOOK_S))
+    if stuck and not (alone and len(stuck) < len(watch.busy())):
+        raise WorkersStuckError(watch.suspects(stuck), watch.taken())
+    if watch.quiet() * LOOK_S <= STUCK_S:
+        return
+    if not watch.taken():
+        raise JobError(
+            f"no worker process has taken a file in {STUCK_S / 60:.0f} minutes: is one kept from it?"
+        )
+    if alone and not watch.busy():
+        raise RuntimeError(
+            f"all files are read, but in {STUCK_S / 60:.0f} minutes their rows were not written"
+        )
+    raise WorkersStuckError(watch.suspects(watch.places), watch.taken())
 
 
 def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
@@ -182,30 +221,3 @@ def _fulfil(outcome: Future[T], work: Callable[[], T]) -> None:
         outcome.set_result(work())
     except BaseException as error:
         outcome.set_exception(error)
-
-
-def _work(pipe: Connection, tally: progress.Tally, turn: dealing.Turn, options: JobOptions | None) -> None:
-    """A worker's life: serve the pipelines that the driver names, until the driver is gone."""
-    from apache_beam.runners.worker import sdk_worker
-
-    # Beam prints what failed in a worker, as a traceback; the driver says the same in one line.
-    vars(sdk_worker)["print"] = lambda *words, **_: logging.debug(" ".join(map(str, words)))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver decides
-    progress.adopt(tally)
-    dealing.adopt(turn)
-    if options is not None:
-        from pipeline import logs
-        from pipeline.graph import load_models
-
-        if options.verbose:
-            logs.show()
-        with contextlib.suppress(Exception):  # the stages will say what is wrong, page by page
-            load_models(options)  # while the driver builds its first pipeline
-    tally[progress.READY] = 1
-    try:
-        while True:
-            control_address, worker_id = pipe.recv()
-            harness = sdk_worker.SdkHarness(control_address, worker_id=worker_id, state_cache_size=100 << 20)
-            threading.Thread(target=harness.run, daemon=True).start()
-    except EOFError:
-        os._exit(0)  # a wave in progress is lost anyway, and its files are removed before it runs again

@@ -453,7 +453,7 @@ def main() -> None:
     data, expected["invoice.pdf"] = invoice()
     (HERE / "invoice.pdf").write_bytes(data)
     whole = (HERE / "receipt.jpg").read_bytes()
-    (HERE / "broken.jpg").write_bytes(whole[: len(whole) // 4])
+    (HERE / "broken.jpg").write_bytes(whole[: len(whole) // 40])
     text = json.dumps(expected, indent=1, ensure_ascii=False)
     (HERE / "expected.json").write_text(text + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def items() -> tuple[Item, ...]:
     """The whole corpus."""
     makers: tuple[Callable[[], Iterator[Item]], ...] = (
         *(formats, modes, orientations, truncated, impostors, bombs, shapes, animated),
-        *(tiffs, pdfs, tars, parquets, names),
+        *(tiffs, pdfs, tars, zips, parquets, names),
     )
     return tuple(item for make in makers for item in make())
 
@@ -155,12 +156,12 @@ def truncated() -> Iterator[Item]:
             kinds = ("empty",) if tenth == 0 else None
             name = f"truncated/{tenth} tenths.{suffix}"
             yield Item(name, data[: len(data) * tenth // 10], 0 if tenth == 0 else None, kinds)
-    yield Item("truncated/half.jpg", whole["jpg"][: len(whole["jpg"]) // 2], 0, ("truncated",))
-    yield Item("truncated/half.png", whole["png"][: len(whole["png"]) // 2], 0, ("truncated",))
+    yield Item("truncated/half.jpg", whole["jpg"][: len(whole["jpg"]) // 2], 1)
+    yield Item("truncated/half.png", whole["png"][: len(whole["png"]) // 2], 1)
     yield Item("truncated/no end mark.jpg", whole["jpg"][:-2], 1)
     yield Item("truncated/with a tail.jpg", whole["jpg"] + b"\0" * 5000, 1)
     progressive = encoded("JPEG", progressive=True)
-    yield Item("truncated/progressive.jpg", progressive[: len(progressive) // 2], 0, ("truncated",))
+    yield Item("truncated/progressive.jpg", progressive[: len(progressive) // 2], 1)
 
 
 def impostors() -> Iterator[Item]:
@@ -182,6 +183,7 @@ def impostors() -> Iterator[Item]:
     )
     yield Item("impostors/zip.tif", b"PK\x03\x04" + bytes(100), 0, ("not_an_image",))
     yield Item("impostors/text.tar", b"no archive at all, only some text\n" * 40, 0, ("corrupt",))
+    yield Item("impostors/zip.zip", b"PK\x03\x04" + bytes(100), 0, ("truncated",))
     yield Item("impostors/empty.tar", b"", 0, ("empty",))
     yield Item("impostors/text.parquet", b"no table at all\n", 0, None)
 
@@ -270,7 +272,7 @@ def tiffs() -> Iterator[Item]:
         at = image.tag_v2[273][0]  # type: ignore[attr-defined]
     broken = bytearray(whole)
     broken[at : at + 3000] = bytes(3000)
-    yield Item("tiff/second of 3 broken.tif", bytes(broken), 2, ("corrupt",))
+    yield Item("tiff/second of 3 broken.tif", bytes(broken), 2, ("truncated",))
     single = bytearray(tiff_header(4, 4))
     single[-4:] = struct.pack("<I", 8)
     yield Item("tiff/chain in a circle.tif", bytes(single), None, None)
@@ -292,6 +294,11 @@ def pdf(texts: list[str], box: str = "0 0 300 200", trailer: str = "", missing: 
                 f" /Contents {5 + 2 * i} 0 R >>"
             )
         objects[5 + 2 * i] = f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream"
+    return pdf_of(objects, trailer)
+
+
+def pdf_of(objects: dict[int, str], trailer: str = "") -> bytes:
+    """A PDF of objects by number, of which the first is the catalogue."""
     out, offsets = b"%PDF-1.4\n", {}
     for number, body in objects.items():
         offsets[number] = len(out)
@@ -372,6 +379,18 @@ def tars() -> Iterator[Item]:
     longname = tarfile.TarInfo("././@LongLink")
     longname.type, longname.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
     yield Item("tar/name of 4 GB.tar.gz", gzip.compress(longname.tobuf()) + zeros * 4, 0, ("corrupt",))
+
+
+def zips() -> Iterator[Item]:
+    jpeg = encoded("JPEG")
+    for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", method) as archive:
+            for member in ("a.jpg", "../b.jpg", "/c.jpg", "readme", "inner.zip"):
+                archive.writestr(member, jpeg)
+        whole = buffer.getvalue()
+        yield Item(f"zip/{name}.zip", whole, 3)
+        yield Item(f"zip/{name}, cut.zip", whole[: len(whole) // 2], 0, ("truncated",))
 
 
 def parquet(columns: dict[str, object]) -> bytes:

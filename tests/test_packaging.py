@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("models", "pipeline", "training", "transforms")
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "ppocr_beam.py")
 BUILD = "import setuptools.build_meta as b, sys; b.build_wheel(sys.argv[1])"
 UNTESTED = {"dataflow"}  # extras whose dependencies constraints.txt leaves to whoever runs there
 
@@ -27,7 +28,7 @@ UNTESTED = {"dataflow"}  # extras whose dependencies constraints.txt leaves to w
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of the sources, since building leaves files beside them."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in FILES:
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -43,7 +44,7 @@ def test_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Path) -
     """What `--setup_file` ships to workers is built into a wheel there."""
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in FILES:
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -71,9 +72,9 @@ def sources() -> Iterator[str]:
                 yield path.relative_to(ROOT).as_posix()
 
 
-def test_wheel_holds_the_four_packages_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_the_four_packages_their_entry_and_nothing_else(wheel: Path) -> None:
     info = next(name for name in names(wheel) if ".dist-info/" in name).split("/")[0]
-    assert {name.split("/")[0] for name in names(wheel)} == {*PACKAGES, info}
+    assert {name.split("/")[0] for name in names(wheel)} == {*PACKAGES, "ppocr_beam.py", info}
 
 
 def test_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:

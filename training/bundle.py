@@ -22,11 +22,13 @@ from training.export import accepted, export, write_model
 from training.graph import Spec, load_trained, model_name, read_metadata
 from training.specimen import specimen_page
 
-CARD = "README.md"
+CARD, NOTICE = "README.md", "NOTICE"
 TERMS = {
     "ICDAR SROIE 2019": "scanned receipts of the robust reading competition; for research",
     "ICDAR 2015 incidental scene text": "words of scene photographs of the competition; for research",
     "IIIT5K": "words from images on the web; for research",
+    "FUNSD": "scanned forms of the 1980s and 90s; non-commercial, for research and education",
+    "digital PDFs": "manuals and papers of free software, drawn by `ppocr-train data pdf`; free licences",
     "made lines and pages": "drawn by `ppocr-train synthesize` with free fonts and public word lists",
 }
 """Known data and what they are; their terms say nothing of redistribution, so only weights are given away."""
@@ -87,6 +89,8 @@ def make_bundle(
         bundle = write_bundle(Manifest(**asdict(about), **specs), aside)
         words = read_specimens(bundle)
         (aside / CARD).write_text(card(bundle, parts, figures or {}, words), "utf-8")
+        if began := [name for name in MODELS if is_stock(parts[name])]:
+            (aside / NOTICE).write_text(notice(bundle, began), "utf-8")
         require(bundle, words, limits)
         aside.replace(output)
     finally:
@@ -219,6 +223,25 @@ def card(
         "specimen": f"{words:.3f}",
     }
     return Template((CONFIGS / "model_card.md").read_text("utf-8")).substitute(values)
+
+
+def is_stock(part: Part) -> bool:
+    """Whether a model's weights began as PP-OCR's own."""
+    network = part.facts.get("network") or {}
+    return bool(network.get("name") == "stock")
+
+
+def notice(bundle: Bundle, models: Sequence[str]) -> str:
+    """What the licence of PP-OCR's weights asks to be said of models that began as these."""
+    source = bundle.manifest.source
+    return (
+        f"{bundle.manifest.name}\n\n"
+        f"The weights of these models began as PP-OCR's own: {', '.join(models)}"
+        f"{f' ({source})' if source else ''}.\n"
+        "Copyright (c) PaddlePaddle Authors. Licensed under the Apache License, Version 2.0:\n"
+        "http://www.apache.org/licenses/LICENSE-2.0\n"
+        "They were changed: fitted to other input and characters, and trained further with ppocr-train.\n"
+    )
 
 
 def _data(names: Sequence[str]) -> str:

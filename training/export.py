@@ -17,7 +17,10 @@ from training.int8 import store_int8
 from training.parity import Checked, Samples, check, specimens
 
 TOLERANCE = 1e-4
-"""Largest difference of an output between torch and ONNX Runtime in float32."""
+"""Largest difference of an output between torch and ONNX Runtime in float32 ..."""
+TOLERANCES = {"detection": 1e-3}
+"""... but for a map: with its fused kernels ONNX Runtime is up to 8e-4 from exact arithmetic on PP-OCRv6
+tiny's detector, at borders of text, where torch in float32 is 2e-5 from it."""
 AGREEMENT = 0.98
 """Smallest share of decisions (texts, directions, pixels of text) that int8 weights must leave alone."""
 
@@ -52,15 +55,16 @@ def accepted(exported: Exported, weights: str = "int8") -> onnx.ModelProto:
     """The model with the weights asked for.
 
     Raises:
-        UsageError: float32 differs from the checkpoint by more than `TOLERANCE`, or int8 weights, where they
-            are asked for, change more decisions than `AGREEMENT` allows.
+        UsageError: float32 differs from the checkpoint by more than is tolerated, or int8 weights, where
+            they are asked for, change more decisions than `AGREEMENT` allows.
     """
     checked = exported.checked
     deviation, agreement = checked["float32"].deviation, checked["int8"].agreement
-    if deviation > TOLERANCE:
+    allowed = TOLERANCES.get(exported.model, TOLERANCE)
+    if deviation > allowed:
         raise UsageError(
             f"the ONNX model's outputs differ from the checkpoint's by up to {deviation:.2g}, more than "
-            f"{TOLERANCE:g}: not written; does the network compute something that ONNX cannot say?"
+            f"{allowed:g}: not written; does the network compute something that ONNX cannot say?"
         )
     if weights == "int8" and agreement < AGREEMENT:
         raise UsageError(

@@ -83,9 +83,11 @@ def deviation(spec: Spec, expected: Tensor, outputs: Sequence[npt.NDArray[Any]])
     """Largest difference of probabilities.
 
     A recogniser's class may differ where two are equally likely: what counts is how much less likely the
-    class it decided on is than the best one.
+    class it decided on is than the best one. One that tells probabilities is compared by these.
     """
-    if not isinstance(spec, RecognitionSpec):
+    if isinstance(spec, RecognitionSpec) and spec.output == "probabilities":
+        expected = expected.softmax(2)
+    if not isinstance(spec, RecognitionSpec) or spec.output == "probabilities":
         return float(np.abs(outputs[0] - expected.numpy()).max(initial=0))
     probabilities = expected.softmax(2)
     best = probabilities.amax(2).numpy()

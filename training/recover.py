@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -21,18 +22,22 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from models.bundle import Bundle, DetectionSpec, RecognitionSpec
+from models.bundle import Bundle, DetectionSpec, DirectionSpec, RecognitionSpec
+from models.geometry import gray
 from models.records import UsageError
-from models.session import Session
+from models.session import Normalizer, Session
 from training.checkpoint import load_checkpoint, load_network, save_checkpoint
 from training.config import CONFIGS, Choice, Config, read_yaml, to_tree
 from training.data.charset import base_of
 from training.export import TOLERANCE
-from training.graph import METADATA, Spec, example, model_name
+from training.graph import METADATA, Spec, model_name
 from training.networks import build_network
 from training.networks.db import DBNet
+from training.networks.stock import StockDetector
 from training.norms import measure_norms, unfold
 from training.parity import deviation
+from training.specimen import specimen_crops, specimen_page
+from training.stock import StockError, parse, with_norms
 from training.tasks.loop import build_task
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)
@@ -41,6 +46,7 @@ OPERATORS = {
     "Conv": nn.Conv2d,
     "ConvTranspose": nn.ConvTranspose2d,
     "Gemm": nn.Linear,
+    "MatMul": nn.Linear,
     "BatchNormalization": nn.BatchNorm2d,
 }
 """The operators that they become."""
@@ -96,11 +102,11 @@ def start_from_bundle(bundle: Bundle, model: str) -> Start:
     """The network and weights of a bundle's model.
 
     Args:
-        bundle: whose files were exported by this package.
+        bundle: whose files were exported by this package, or are PP-OCR's own.
         model: one of `models.bundle.MODELS`.
 
     Raises:
-        RecoverError: the model is none of this package's networks.
+        RecoverError: the model is neither one of this package's networks nor one of PP-OCR's.
     """
     spec: Spec = getattr(bundle.manifest, model)
     path = bundle.model_path(spec)
@@ -113,11 +119,34 @@ def start_from_bundle(bundle: Bundle, model: str) -> Start:
             reasons.append(str(error))
             continue
         return Start(network, weights, getattr(spec, "charset", ()))
+    try:
+        return start_from_stock(file, spec)
+    except StockError as error:
+        reasons.append(str(error))
     raise RecoverError(
-        f"the {model} model of bundle {bundle.manifest.name!r} is none of the networks that ppocr-train "
-        f"builds, so it cannot be trained further ({reasons[0]}): take a bundle that ppocr-train made, such "
-        "as latin, or give a checkpoint of yours with --start"
+        f"the {model} model of bundle {bundle.manifest.name!r} is neither a network that ppocr-train builds "
+        f"({reasons[0]}) nor one of PP-OCR's that it reads ({reasons[-1]}), so it cannot be trained further: "
+        "take another bundle, such as latin, or give a checkpoint of yours with --start"
     )
+
+
+def start_from_stock(file: onnx.ModelProto, spec: Spec) -> Start:
+    """The network and weights of one of PP-OCR's own files, with norms to train by.
+
+    Raises:
+        StockError: it holds something that is not known here, or says something else as a network.
+    """
+    parsed = with_norms(parse(file, constants(file.graph)))
+    classifier = {"classifier": True} if isinstance(spec, DirectionSpec) else {}
+    options = {**parsed.options, **classifier}
+    network = build_network("stock", options)
+    if isinstance(network, StockDetector):
+        network.flatten_threshold()
+    state = {name: torch.from_numpy(value) for name, value in parsed.weights.items()}
+    network.load_state_dict({**network.state_dict(), **state})
+    _require_alike(file, network.eval(), spec)
+    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    return Start(Choice("stock", options), weights, getattr(spec, "charset", ()))
 
 
 def start_from_checkpoint(path: Path) -> tuple[str, Start]:
@@ -177,6 +206,8 @@ def candidates(file: onnx.ModelProto, spec: Spec) -> Iterator[Choice]:
         yield Choice(earlier.name, {**earlier.options, **options})
     for path in sorted(CONFIGS.glob(f"{model_name(spec)}*.yaml")):
         tree = read_yaml(path)["network"]
+        if tree["name"] == "pretrained":  # whatever it was begun with
+            continue
         yield Choice(tree["name"], {**tree.get("options", {}), **options})
 
 
@@ -227,17 +258,27 @@ def weighted_nodes(graph: onnx.GraphProto) -> list[Node]:
     nodes = []
     for node in graph.node:
         weights = tuple(values[name] for name in node.input[1:] if name in values)
-        if node.op_type in ("MatMul", "LSTM", "GRU") and weights:
+        if node.op_type in ("LSTM", "GRU") and weights:
             raise RecoverError(f"it has weights in {node.op_type}, which are not recovered")
-        if node.op_type not in OPERATORS:
+        if node.op_type not in OPERATORS or node.op_type == "MatMul" and not weights:
             continue
         if len(weights) != len(node.input) - 1:
             raise RecoverError(f"{node.op_type} {node.name} has weights that are computed")
         attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
         if node.op_type == "Gemm" and not attributes.get("transB"):
             weights = (weights[0].T, *weights[1:])
+        if node.op_type == "MatMul":
+            weights = (weights[0].T, *_added(graph, node.output[0], values))
         nodes.append(Node(OPERATORS[node.op_type], weights))
     return nodes
+
+
+def _added(
+    graph: onnx.GraphProto, name: str, values: Mapping[str, npt.NDArray[np.float32]]
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """What is known and added to a value: the bias of a product."""
+    adds = [node for node in graph.node if node.op_type == "Add" and name in node.input]
+    return tuple(values[each] for node in adds[:1] for each in node.input if each in values)
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.float32]]:
@@ -326,13 +367,31 @@ def _small(spec: Spec) -> Tensor:
 
 
 def _require_alike(file: onnx.ModelProto, network: nn.Module, spec: Spec) -> None:
-    image = example(spec)
+    image = specimen_input(spec)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         path = Path(folder, "model.onnx")
         path.write_bytes(file.SerializeToString())
         apart = deviation(spec, network(torch.from_numpy(image)), Session(path).run(image))
     if not apart <= TOLERANCE:
         raise RecoverError(f"with the file's weights the network says something else (by up to {apart:.2g})")
+
+
+def specimen_input(spec: Spec) -> npt.NDArray[np.float32]:
+    """Print as it enters a model: a page for a detector, four lines for the others."""
+    normalize = Normalizer(spec)
+    if isinstance(spec, DetectionSpec):
+        page = specimen_page(0).image
+        assert page is not None  # for the type checker
+        images = [page[:640, :640]]
+    else:
+        width = spec.width if isinstance(spec, DirectionSpec) else 10 * spec.height
+        images = [
+            cv2.resize(line.crop, (width, spec.height)) for line in specimen_crops(4) if line.crop is not None
+        ]
+    tensor = np.empty((len(images), len(spec.mean), *images[0].shape[:2]), np.float32)  # type: ignore[union-attr]
+    for image, row in zip(images, tensor, strict=True):
+        normalize(gray(image) if spec.color == "gray" else image, row)  # type: ignore[arg-type]
+    return tensor
 
 
 def grow_head(start: Start, characters: Sequence[str]) -> Start:

@@ -1,6 +1,6 @@
-"""Tar archives and Parquet files of images, expanded member by member.
+"""Tar and zip archives and Parquet files of images, expanded member by member.
 
-Of a tar archive one member is in memory at a time; of a Parquet file a data page of the images and one of
+Of an archive one member is in memory at a time; of a Parquet file a data page of the images and one of
 their names. Writers make pages of a megabyte, or of a thousand rows, whatever these hold.
 
 Nothing is ever written: a member's name is a name and no path, whatever `..` or `/` stands in it.
@@ -14,14 +14,17 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 from models.records import InputError
+from transforms import zips
+from transforms.seen import Seen, keys_of
 from transforms.sources import is_image_name
 from transforms.storage import file_name
 
 _PARQUET = re.compile(r".*\.parquet", re.DOTALL | re.IGNORECASE)
-_TAR = re.compile(r".*\.(tar|tar\.gz|tgz)", re.DOTALL | re.IGNORECASE)
+_ARCHIVE = re.compile(r".*\.(tar|tar\.gz|tgz|zip)", re.DOTALL | re.IGNORECASE)
 
 _MAX_HEADER = 1 << 20
 """Bytes of a tar member's extended header (a long name, PAX fields): tarfile reads it into memory whole."""
@@ -54,11 +57,11 @@ class Member:
 def is_archive(uri: str) -> bool:
     """Whether a file of this name is expanded by `members`."""
     name = file_name(uri)
-    return bool(_TAR.fullmatch(name) or _PARQUET.fullmatch(name))
+    return bool(_ARCHIVE.fullmatch(name) or _PARQUET.fullmatch(name))
 
 
 def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
-    """Yields the members of a tar, tar.gz or Parquet file; an error where none is an image.
+    """Yields the members of a tar, tar.gz, zip or Parquet file; an error where none is an image.
 
     Args:
         uri: the archive's, for the members' names.
@@ -73,11 +76,13 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         return
     if start == b"PAR1":
         expanded = _parquet_members(uri, file, byte_size, max_bytes)
+    elif zips.is_zip(start):
+        expanded = _zip_members(uri, file, byte_size, max_bytes)
     else:
         expanded = _tar_members(uri, file, byte_size, start[:2] == b"\x1f\x8b", max_bytes)
     found = False
     try:
-        for member in expanded:
+        for member in _each_by_its_own_name(uri, expanded):
             found = found or member.data is not None
             yield member
     except InputError as error:
@@ -89,6 +94,16 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         yield Member(uri, InputError(kind, f"The archive is broken ({error}); what came before is read."))
     if not found:
         yield Member(uri, InputError("no_images", "The archive holds no images."))
+
+
+def _each_by_its_own_name(uri: str, members: Iterator[Member]) -> Iterator[Member]:
+    """The members; one whose name an earlier one has gets its number behind it: rows are told by names."""
+    seen = Seen()
+    for number, member in enumerate(members):
+        if member.data is not None and member.uri != uri:
+            names = chain([member.uri], (f"{member.uri}#{i}" for i in count(number)))
+            member = replace(member, uri=next(name for name in names if seen.add(keys_of([name]))[0]))
+        yield member
 
 
 class _Header(tarfile.TarInfo):
@@ -138,6 +153,11 @@ def _tar_members(
             data = _tar_data(archive, header, max_bytes) if _is_wanted(header.name) else None
             end = file.tell() / byte_size if byte_size else 0.0
             yield Member(f"{uri}#{_text(header.name)}", data, end)
+
+
+def _zip_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
+    for name, data, end in zips.zip_members(file, _is_wanted, _longest(byte_size), max_bytes):
+        yield Member(f"{uri}#{_text(name)}", data, end)
 
 
 def _longest(byte_size: int) -> int:
@@ -254,7 +274,7 @@ def _is_binary(kind: Any) -> bool:
 
 def _row_uri(uri: str, row: int, name: Any) -> str:
     given = b"" if name is None or not name.is_valid else name.as_buffer().to_pybytes()
-    return given.decode("utf-8", "backslashreplace") or f"{uri}#{row}"
+    return f"{uri}#{given.decode('utf-8', 'backslashreplace') or row}"
 
 
 def _row_data(value: Any, max_bytes: int) -> bytes | InputError:

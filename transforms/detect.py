@@ -12,8 +12,8 @@ class Detect(ModelStage):
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
         options: `detection_limit`, `box_threshold` and `unclip_ratio` are used here.
-        batch_size: most pages in a batch. The detector takes images of any size, one at a time: a larger
-            batch only holds more images in memory.
+        batch_size: most pages in a batch. The detector takes pages of any size, one at a time and in tiles of
+            bounded size: a larger batch only holds more images in memory.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """
 

@@ -1,6 +1,6 @@
 """Lists of files, given as input: a file with one URI a row.
 
-    .txt                     one URI a line
+    .txt                     one URI a line; lines that begin with `#` are comments
     .csv .jsonl .parquet     a column `uri`; columns `etag` and `byte_size` are used where there are any
 
 A relative name is looked for beside the list, then in the working directory.
@@ -41,6 +41,11 @@ def read_list(uri: str) -> Iterator[Source] | None:
     return None if rows is None else (_source(row, uri) for row in rows)
 
 
+def may_be_list(uri: str) -> bool:
+    """Whether a file would be taken for a list by its name alone, if it were named as an input."""
+    return os.path.splitext(storage.file_name(uri))[1].lower() in _ROWS
+
+
 def _source(row: Row, origin: str) -> Source:
     uri, etag = row["uri"], row.get("etag")
     if not isinstance(uri, str):
@@ -50,9 +55,9 @@ def _source(row: Row, origin: str) -> Source:
         uri.encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"{storage.redacted(origin)}: {uri!r} holds half a character (a lone surrogate)."
+            f"{storage.redacted(origin)}: {storage.redacted(uri)!r} holds half a character (a surrogate)."
         ) from None
-    given = Source(uri, bare(str(etag)) if etag else None, _whole(row.get("byte_size")))
+    given = Source(uri, _version(etag), _whole(row.get("byte_size")))
     if not storage.is_local(uri):
         return given
     if not storage.is_local(origin):
@@ -87,6 +92,12 @@ def _joined(origin: str, name: str) -> str:
     return f"{scheme}://{'/'.join([bucket, *parts])}"
 
 
+def _version(value: Any) -> str | None:
+    """An etag as a list gives it; None for what can be none."""
+    text = str(value) if value else ""
+    return bare(text) if text.isprintable() else None
+
+
 def _whole(value: Any) -> int | None:
     """A size as a list gives it, which pandas writes as `123.0`; None for what can be none."""
     try:
@@ -99,8 +110,9 @@ def _whole(value: Any) -> int | None:
 def _text_rows(uri: str) -> Iterator[Row]:
     with storage.open_file(uri) as file:
         for line in _text(file, uri):
-            if uri_of_line := line.rstrip("\r\n"):
-                yield {"uri": uri_of_line}
+            name = line.rstrip("\r\n")
+            if name and not name.startswith("#"):  # a file that is called so is `./#...`
+                yield {"uri": name}
 
 
 def _csv_rows(uri: str) -> Iterator[Row]:
@@ -140,7 +152,7 @@ def _parquet_rows(uri: str) -> Iterator[Row] | None:
     try:
         with storage.open_file(uri) as file:
             names = pq.read_schema(file).names
-    except (pa.ArrowException, OSError, InputError):
+    except (pa.ArrowException, OSError, ValueError, InputError):
         return None
     if "uri" not in names or {"bytes", "image"} & set(names):
         return None
@@ -148,11 +160,16 @@ def _parquet_rows(uri: str) -> Iterator[Row] | None:
 
 
 def _parquet_batches(uri: str, columns: list[str]) -> Iterator[Row]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with storage.open_file(uri) as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=columns):
-            yield from (row for row in batch.to_pylist() if row["uri"] not in (None, ""))
+    try:
+        with storage.open_file(uri) as file:
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000, columns=columns):
+                yield from (row for row in batch.to_pylist() if row["uri"] not in (None, ""))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"{storage.redacted(uri)}: the list cannot be read on ({reason}).") from error
 
 
 def _text(file: BinaryIO, uri: str) -> Iterator[str]:

@@ -117,6 +117,8 @@ def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[P
             if isinstance(page, InputError):
                 yield failure(file.uri, index, DECODE, page)
             else:
+                if page.damage:
+                    _log.info("%s, page %d, is damaged: %s", file.uri, index, page.damage)
                 yield replace(
                     page, uri=file.uri, etag=file.etag, sha256=file.sha256, byte_size=len(file.data)
                 )

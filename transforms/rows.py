@@ -88,12 +88,23 @@ PAGES = pa.schema(
         _field("etag", pa.string(), "the storage's version of the file; null where it has none", True),
         _field("byte_size", pa.int64(), "size of the encoded file in bytes"),
         _field("sha256", pa.string(), "digest of the encoded file, lower-case hexadecimal"),
-        _field("width", pa.int32(), "width of the upright page (after EXIF orientation) in pixels"),
+        _field(
+            "width",
+            pa.int32(),
+            "width of the upright page (after EXIF orientation) in pixels, which are made square",
+        ),
         _field("height", pa.int32(), "its height likewise"),
         _field("text", pa.string(), "the lines' texts in reading order, joined by line feeds"),
         _field("lines", pa.list_(_field("element", LINE, "a line")), "the lines in reading order"),
         _field("bundle_id", pa.string(), "SHA-256 of the manifest of the bundle that read it"),
         _field("run_id", pa.string(), "the run that wrote the row"),
+        _field(
+            "damage",
+            pa.string(),
+            "what of the page is missing or broken in its file, in one sentence; null where nothing is, "
+            "as far as that can be told",
+            True,
+        ),
     ]
 )
 
@@ -148,6 +159,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
         "lines": [_line_row(line) for line in page.lines],
         "bundle_id": bundle_id,
         "run_id": run_id,
+        "damage": page.damage,
     }
 
 

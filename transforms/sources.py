@@ -3,10 +3,10 @@
 An input is one of:
 
     a file        taken as it is, whatever its suffix: the decoder looks at the bytes
-    a folder      all images, PDFs, tar archives and Parquet files below it; hidden files and the folders of
-                  earlier outputs are left out, files of other kinds are counted
-    a glob        `*`, `?`, `[...]`, `**`; as if a shell had put the files that it matches in its place
-    a list        of files, see `transforms.lists`
+    a folder      all images, PDFs, tar and zip archives and Parquet files below it; hidden files and the
+                  folders of earlier outputs are left out, files of other kinds are counted
+    a glob        `*`, `?`, `[...]`, `**`: the files that it matches, whatever their suffixes, but no lists
+    a list        of files that is named itself, see `transforms.lists`
 
 on any storage of `transforms.storage`. Archives and Parquet files with image bytes stay one source here; the
 reader expands them. Local names are kept as they were given, normalised (`./a//b` becomes `a/b`), never
@@ -38,17 +38,21 @@ _IMAGE = re.compile(
     r".*\.(avifs?|bmp|dib|gif|hei[cf]|hif|ico|j2[ck]|jfif|jp2|jpe|jpe?g|jp[cfx]|mpo|p[bgnp]m|pcx|pdf|png|psd|qoi|tga|tiff?|webp)",
     re.DOTALL,
 )
-_SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|parquet)", re.DOTALL)
+_SHARD = re.compile(r".*\.(tar|tar\.gz|tgz|zip|parquet)", re.DOTALL)
 _GLOB = re.compile(r"[*?\[]")
-_OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/\w+\.json)", re.DOTALL)
+_OUTPUT = re.compile(r"(?:(.*)/)?(?:_manifest/\d+\.parquet|_waves/(?:\d+|lock[-\w]*)\.json)", re.DOTALL)
 _LISTINGS = 16
 """Inputs that are listed at the same time."""
 _TURN = 1000
 """Files of one input before it is the next one's turn."""
 _GROUP = 10_000
 """Files that are looked up at a time."""
-_WRITTEN = ("_manifest", "_runs", "_waves", "errors", "pages")
+_WRITTEN = ("_manifest", "_runs", "_staged", "_waves", "errors", "pages")
 """Where the input is itself the output of earlier runs, only these folders in it are left out."""
+IN_OUTPUTS = "in outputs"
+"""What images are counted under, in the place of a suffix, that lie where earlier runs wrote."""
+_DRAWN = "overlay.png"
+"""The one picture that the project itself puts there: `pipeline.show`'s."""
 
 
 def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Source]:
@@ -56,7 +60,7 @@ def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) ->
 
     Args:
         inputs: see above.
-        left_out: counts, by suffix, the files of other kinds that folders hold.
+        left_out: counts, by suffix, the files of other kinds that folders hold; and `IN_OUTPUTS`.
 
     Raises:
         UsageError: at once, when an input does not exist or holds nothing to read; while streaming, when a
@@ -77,7 +81,10 @@ def _checked(name: str, left_out: Counter[str]) -> Iterator[Source]:
     except InputError as error:
         raise UsageError(f"Cannot read the input: {error.message}") from error
     if first is None:
-        raise UsageError(f"The input {shown} holds no images, PDFs, tar archives or Parquet files.")
+        lists_too = " Lists of files are to be named one by one." if _GLOB.search(name) else ""
+        raise UsageError(
+            f"The input {shown} holds no images, PDFs, tar or zip archives or Parquet files.{lists_too}"
+        )
     return itertools.chain([first], sources)
 
 
@@ -111,7 +118,7 @@ def _some(sources: Iterator[Source]) -> list[Source]:
 def _once(sources: Iterator[Source]) -> Iterator[Source]:
     seen = Seen()
     while group := list(itertools.islice(sources, _GROUP)):
-        new = seen.add(keys_of(source.uri for source in group))
+        new = seen.add(keys_of(storage.redacted(source.uri) for source in group))
         yield from itertools.compress(group, new.tolist())
 
 
@@ -131,40 +138,49 @@ def _expand_local(name: str, left_out: Counter[str]) -> Iterator[Source]:
 
 
 def _glob(pattern: str, left_out: Counter[str]) -> Iterator[Source]:
-    names = sorted(glob.glob(pattern, recursive=True))
+    if "**" in pattern:  # Python's own calls itself for each folder, and goes round with links
+        return _unless_lists(_walked(pattern), left_out)
+    names = sorted(glob.glob(pattern))
     if not names:
         raise UsageError(f"No file matches the input {pattern}.")
-    # `**` matches folders as well as all that is in them.
-    files = [name for name in names if not os.path.isdir(name)] or names
-    return itertools.chain.from_iterable(_matched(name, left_out) for name in files)
+    files = [name for name in names if not os.path.isdir(name)]
+    if not files:
+        return itertools.chain.from_iterable(_expand_local(name, left_out) for name in names)
+    return _unless_lists(map(_matched, files), left_out)
 
 
-def _matched(path: str, left_out: Counter[str]) -> Iterator[Source]:
+def _matched(path: str) -> Source:
     """What a glob found: a link to nothing, or what is gone by now, becomes an error where it is read."""
-    if os.path.isdir(path):
-        yield from _expand_local(path, left_out)
-        return
     uri = local.uri_of(path)
     try:
-        source = storage.stat(uri)
+        return storage.stat(uri)
     except InputError:
-        yield Source(uri)
-    else:
-        yield from _listed(source)
+        return Source(uri)
+
+
+def _unless_lists(sources: Iterator[Source], left_out: Counter[str]) -> Iterator[Source]:
+    """Leaves out what may be a list: whoever can put one where a glob looks must not say what is read."""
+    for source in sources:
+        if lists.may_be_list(source.uri):
+            _leave_out(source, left_out)
+        else:
+            yield source
 
 
 def _expand_remote(name: str, left_out: Counter[str]) -> Iterator[Source]:
     if storage.scheme(name) in ("http", "https"):
         return _file(name)
     if _GLOB.search(name):
-        return _remote_glob(name)
+        return _unless_lists(_walked(name), left_out)
     if not name.endswith("/") and storage.exists(name):
         return _file(name)
     return _folder(name.rstrip("/") + "/", left_out)
 
 
-def _remote_glob(pattern: str) -> Iterator[Source]:
+def _walked(pattern: str) -> Iterator[Source]:
+    """The files that match a glob, among all below the folder before its first wildcard."""
     fixed = re.split(_GLOB, pattern, maxsplit=1)[0]
+    folder = fixed[: fixed.rfind("/") + 1]
     try:
         matches = re.compile(_glob_regex(pattern), re.DOTALL).fullmatch
     except re.error as error:
@@ -172,9 +188,10 @@ def _remote_glob(pattern: str) -> Iterator[Source]:
             f"The input {storage.redacted(pattern)} is no glob ({error.msg}): correct what is in brackets; "
             "files that are called so can be named in a list of files."
         ) from error
-    for source in storage.list_files(fixed[: fixed.rindex("/") + 1]):
-        if matches(source.uri):
-            yield from _listed(source)
+    for source in storage.list_files(folder or "."):
+        below = storage.below(folder or ".", source.uri)
+        if matches(folder + below) and not (storage.is_local(pattern) and _is_hidden(below)):
+            yield source
 
 
 def _glob_regex(pattern: str) -> str:
@@ -194,15 +211,30 @@ def _folder(folder: str, left_out: Counter[str]) -> Iterator[Source]:
     is_output = _output_check()
     for source in storage.list_files(folder):
         below = storage.below(folder, source.uri)
-        if is_output(below) or any(part.startswith(".") for part in below.split("/")):
+        if _is_hidden(below):
             continue
-        if _is_wanted(source):
+        if is_output(below):
+            if is_image_name(below) and posixpath.basename(below) != _DRAWN:
+                _count(IN_OUTPUTS, left_out)
+        elif _is_wanted(source):
             yield source
         else:
-            with _counting:
-                # Anybody may have named a file, and the suffix is printed at the user.
-                suffix = os.path.splitext(source.uri)[1].lower() or "no suffix"
-                left_out[suffix if suffix.isprintable() else "odd suffix"] += 1
+            _leave_out(source, left_out)
+
+
+def _is_hidden(below: str) -> bool:
+    return below.startswith(".") or "/." in below
+
+
+def _leave_out(source: Source, left_out: Counter[str]) -> None:
+    # Anybody may have named a file, and the suffix is printed at the user.
+    suffix = os.path.splitext(source.uri)[1].lower() or "no suffix"
+    _count(suffix if suffix.isprintable() else "odd suffix", left_out)
+
+
+def _count(what: str, left_out: Counter[str]) -> None:
+    with _counting:
+        left_out[what] += 1
 
 
 def _output_check() -> Callable[[str], bool]:

@@ -10,9 +10,15 @@ header, before a pixel is decoded. Colour profiles are ignored: text does not ne
 
 Pages of a TIFF and of a PDF are pages here too; of anything animated the first frame is taken.
 
-A JPEG whose end is missing is read while at most a twentieth of its rows is lost, and is an error of kind
-`truncated` beyond that: half a page's text that looks like a whole page's would be worse than none. Of other
-formats, and of progressive JPEG, it cannot be told how much is missing: they are read whole or not at all.
+Of a damaged file what is left is read, and `Page.damage` says what is missing, as far as that can be told; it
+is an error of kind `truncated` where nothing is left.
+
+    raster, jpeg    images: decoding, and what JPEG's markers tell
+    damage          what of other images is missing, where their decoders pass over it
+    words           what decoders print of damage
+    pixels          grounds for what is transparent, square pixels, orientation
+    pdf             pages, drawn at the resolution of the scan on them
+    pdf_objects     what is missing of a PDF, and what would never end
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ def decode(data: bytes, limits: Limits = _DEFAULT, one_channel: bool = False) ->
 
             empty          there are no bytes
             not_an_image   these bytes are no image or PDF
-            truncated      the file ends before the image does
+            truncated      the file ends before the image does, and nothing useful is there
             corrupt        it is of a known format, and broken
             too_large      more pixels or pages than the limits allow
             no_pages       a document without pages

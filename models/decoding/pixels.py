@@ -17,6 +17,17 @@ _FLIPS = {2: 1, 4: 0}  # EXIF orientation to cv2.flip's code
 _TILE = 256
 """Side in pixels of what is converted at a time: what is made on the way takes up to 24 bytes a pixel."""
 
+_LIGHT = 170
+"""Of 255: what is lighter is laid over black. Grey stays on white, since models are trained on dark print."""
+
+_EDGE = 9
+"""Side in pixels of the neighbourhood in which opaque meets transparent."""
+
+_SQUARE = 1.1
+"""Pixels whose sides differ by less are left as they are, such as a fax's of 204 x 196 dots an inch."""
+_MOST_OBLONG = 5.0
+"""More than this is no resolution but nonsense. Faxes have 204 x 98, 204 x 391 and 408 x 391 dots an inch."""
+
 _Box = tuple[int, int, int, int]
 
 
@@ -33,8 +44,28 @@ def upright(image: Image, orientation: int) -> Image:
     return image
 
 
+def squared_size(width: int, height: int, density: tuple[float, float]) -> tuple[int, int]:
+    """The size in pixels of an image once its pixels are square: its coarser side grows.
+
+    Args:
+        width: in pixels as stored.
+        height: likewise.
+        density: dots an inch, or any length, across and down; anything improbable counts as square.
+    """
+    across, down = density
+    oblong = across / down if across > 0 and down > 0 else 1.0
+    if _SQUARE <= oblong <= _MOST_OBLONG:
+        return width, round(height * oblong)
+    if _SQUARE <= 1 / max(oblong, 1e-9) <= _MOST_OBLONG:
+        return round(width / oblong), height
+    return width, height
+
+
 def to_bgr(image: PilImage.Image) -> Image:
-    """Converts a Pillow image of any mode: alpha over white, more than 8 bits scaled and never clipped.
+    """Converts a Pillow image of any mode: alpha over a ground, more than 8 bits scaled and never clipped.
+
+    The ground is white, or black where what is opaque is light at its edges: light text on nothing was made
+    for dark pages.
 
     Returns:
         uint8, (H, W, 3).
@@ -46,7 +77,7 @@ def to_bgr(image: PilImage.Image) -> Image:
     if mode == "LAB":  # Lightness is what text is read by.
         return _gray_to_bgr(np.asarray(image.getchannel("L")))
     if image.has_transparency_data or mode in ("RGBa", "La"):
-        return _in_tiles(image, _over_white)
+        return _over_ground(image)
     if mode == "L":
         return _gray_to_bgr(np.asarray(image))
     return _packed(image) if mode == "RGB" else _in_tiles(image, lambda tile: _packed(tile.convert("RGB")))
@@ -106,13 +137,36 @@ def _packed(rgb: PilImage.Image) -> Image:
     return np.frombuffer(packed, np.uint8).reshape(rgb.height, rgb.width, 3)
 
 
-def _over_white(image: PilImage.Image) -> Image:
+def _over_ground(image: PilImage.Image) -> Image:
+    ground = 0 if not _is_opaque(image) and _edge_lightness(image) > _LIGHT else 255
+    return _in_tiles(image, lambda tile: _over(tile, ground))
+
+
+def _is_opaque(image: PilImage.Image) -> bool:
+    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (255, 255)
+
+
+def _edge_lightness(image: PilImage.Image) -> float:
+    """Mean lightness, 0 to 255, of what is opaque where it borders on what is not; 0 without such borders."""
+    weight = light = 0.0
+    for box in _boxes(image):
+        rgba = np.asarray(image.crop(box).convert("RGBA"))
+        alpha = rgba[..., 3]
+        if alpha.min() == alpha.max():
+            continue
+        edges = alpha * (255.0 - cv2.blur(alpha, (_EDGE, _EDGE)))
+        weight += float(edges.sum())
+        light += float((edges * cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)).sum())
+    return light / weight if weight else 0.0
+
+
+def _over(image: PilImage.Image, ground: int) -> Image:
     rgba = np.asarray(image.convert("RGBA"))
     alpha = rgba[..., 3]
     if alpha.min() == 255:
         return as_image(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR))
     opacity = alpha[..., None].astype(np.uint16)
-    blended = (rgba[..., 2::-1] * opacity + 255 * (255 - opacity) + 127) // 255
+    blended = (rgba[..., 2::-1] * opacity + ground * (255 - opacity) + 127) // 255
     return blended.astype(np.uint8)
 
 

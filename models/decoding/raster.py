@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
-import re
 import warnings
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
-from models.decoding.pixels import as_image, to_bgr, upright
+from models.decoding import damage, jpeg
+from models.decoding.pixels import as_image, squared_size, to_bgr, upright
+from models.decoding.words import Words, listening
 from models.geometry import gray
 from models.limits import Limits
 from models.records import Image, InputError, Page
 
-_LOST_ROWS = 1 / 20
-"""Share of a JPEG's rows that may be missing at its end."""
-
-_TRAILER = 64
-"""Bytes at a JPEG's end among which its end mark is looked for."""
-
-_MAX_SCANS = 200
-"""Scans of a progressive JPEG: encoders write about 10; each costs a pass over all pixels, so a few kB of
-thousands of scans would keep a worker busy for hours."""
-
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-"""A JPEG's end mark, or a marker with a segment's length behind it. Other markers stand alone, amid pixels
-too; and FF 00, there, is a byte of 255."""
-
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"
-
-_PNG = b"\x89PNG\r\n\x1a\n"
+_LEAST_LEFT = 1 / 20
+"""Share of a damaged page's rows that must be left: of fewer there is no text to read."""
 
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 254
@@ -64,25 +51,39 @@ PilImage.init()
 def pages(data: bytes, limits: Limits, one_channel: bool) -> Iterator[Page | InputError]:
     """Yields the pages of an image file; see `models.decoding.decode_each`."""
     try:
-        image = _open(data, limits)
+        file = _open(data, limits)
     except Exception as error:
         raise _input_error(error, data, limits) from error
-    with image:
-        if image.format == "TIFF":
-            yield from _frames(image, data, limits, one_channel)
+    with file.image:
+        if file.image.format == "TIFF":
+            yield from _frames(file, limits, one_channel)
         else:
-            yield _page(image, data, limits, one_channel, index=0)
+            yield _page(file, limits, one_channel, index=0)
 
 
-def _open(data: bytes, limits: Limits) -> PilImage.Image:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An opened image, the bytes that it is decoded from, and what is known to be missing of these."""
+
+    image: PilImage.Image
+    data: bytes
+    damage: str | None
+
+
+def _open(data: bytes, limits: Limits) -> _File:
     """Opens an image: reads its header, no pixels yet."""
     # Pillow refuses at twice this number. The global is set, not lifted: some formats (ICO, GIF) show the
     # true size of what they contain only while they are read, and there only Pillow's own check works.
     PilImage.MAX_IMAGE_PIXELS = max(limits.max_pixels // 2, 1)
     if _is_heif(data):
         _register_heif()
-        return PilImage.open(io.BytesIO(data), formats=["HEIF"])
-    return PilImage.open(io.BytesIO(data), formats=_formats())
+        return _File(PilImage.open(io.BytesIO(data), formats=["HEIF"]), data, None)
+    told = None
+    if data.startswith(b"\x89PNG"):
+        data, told = damage.sound_png(data)
+    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        data, told = damage.filled_webp(data)
+    return _File(PilImage.open(io.BytesIO(data), formats=_formats()), data, told)
 
 
 def _is_heif(data: bytes) -> bool:
@@ -95,140 +96,151 @@ def _formats() -> list[str]:
     return [*_COMMON, *(name for name in PilImage.ID if name not in _REFUSED and name not in _COMMON)]
 
 
-def _frames(
-    image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool
-) -> Iterator[Page | InputError]:
+def _frames(file: _File, limits: Limits, one_channel: bool) -> Iterator[Page | InputError]:
     """Yields a TIFF's frames that are pages: thumbnails and masks are stored as frames too."""
-    index = 0
+    image, index = file.image, 0
     for frame in range(4 * limits.max_pages):
         try:
             image.seek(frame)
         except EOFError:
             return
         except Exception as error:  # The chain of frames is broken: nothing behind this one can be found.
-            raise _input_error(error, data, limits) from error
+            raise _input_error(error, file.data, limits) from error
         if index == limits.max_pages:
             break
         if frame == 0 or not _tag(image, _SUBFILE_TYPE) & _REDUCED_OR_MASK:
-            yield _page_or_error(image, data, limits, one_channel, index)
+            yield _page_or_error(file, limits, one_channel, index)
             index += 1
     raise limits.too_many_pages()
 
 
-def _page_or_error(
-    image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool, index: int
-) -> Page | InputError:
+def _page_or_error(file: _File, limits: Limits, one_channel: bool, index: int) -> Page | InputError:
     try:
-        return _page(image, data, limits, one_channel, index)
+        return _page(file, limits, one_channel, index)
     except InputError as error:
         return error
 
 
-def _page(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool, index: int) -> Page:
+def _page(file: _File, limits: Limits, one_channel: bool, index: int) -> Page:
     """Decodes the frame that an opened image stands at."""
+    image, words = file.image, Words()
     try:
-        width, height = image.size
-        limits.check_size(width, height)
-        pixels = _pixels(image, data, limits, one_channel)
-        orientation = _orientation(image)  # only now: it reads a PNG's pixels too, and tells no error
+        limits.check_size(*image.size)
+        turned_by_pillow = image.format == "TIFF"
+        sideways = turned_by_pillow and _tag(image, _ORIENTATION) >= 5
+        across, down = _density(image)
+        density = (down, across) if sideways else (across, down)
+        with listening(words):
+            pixels, told = _pixels(file, limits, one_channel)
+        told = file.damage or told or words.damage
+        if told and _rows_left(pixels) < _LEAST_LEFT * len(pixels):
+            raise InputError("truncated", f"Nothing of the page is left. {told}")
+        pixels, (width, height) = _squared(pixels, image.size, density, limits)
+        orientation = 1 if turned_by_pillow else _orientation(image)  # only now: it reads a PNG's pixels too
         if orientation >= 5:
             width, height = height, width
-        return Page(index=index, width=width, height=height, image=upright(pixels, orientation))
+        return Page(index=index, width=width, height=height, image=upright(pixels, orientation), damage=told)
     except Exception as error:
-        raise _input_error(error, data, limits) from error
+        failed = _input_error(error, file.data, limits)
+        heard = words.damage or ""
+        message = failed.message if heard in failed.message else f"{failed.message} {heard}"
+        raise InputError(failed.kind, message) from error
 
 
-def _pixels(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
-    pixels = _bgr_or_gray(image, data, limits, one_channel)
-    return gray(pixels) if one_channel else pixels
+def _squared(
+    pixels: Image, size: tuple[int, int], density: tuple[float, float], limits: Limits
+) -> tuple[Image, tuple[int, int]]:
+    """The image with square pixels, and the page's size, which before a reduction is larger."""
+    page = squared_size(*size, density)
+    if page == size or page[0] * page[1] > limits.max_pixels:
+        return pixels, size
+    height, width = pixels.shape[:2]
+    target = squared_size(width, height, density)
+    return as_image(cv2.resize(pixels, target, interpolation=cv2.INTER_CUBIC)), page
 
 
-def _bgr_or_gray(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
+def _density(image: PilImage.Image) -> tuple[float, float]:
+    """Dots an inch, or any other length, across and down, as the file tells; equal where it does not."""
+    told = (image.info.get(key) for key in ("dpi", "resolution", "jfif_density", "aspect"))
+    try:
+        across, down = next(filter(None, told), (1, 1))
+        return float(across), float(down)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0, 1.0
+
+
+def _pixels(file: _File, limits: Limits, one_channel: bool) -> tuple[Image, str | None]:
+    """The pixels, and what is known of their damage besides what the decoder says."""
+    pixels, told = _bgr_or_gray(file, limits, one_channel)
+    return (gray(pixels) if one_channel else pixels), told
+
+
+def _bgr_or_gray(file: _File, limits: Limits, one_channel: bool) -> tuple[Image, str | None]:
+    image, data = file.image, file.data
     if image.format in ("JPEG", "MPO"):
         return _jpeg(image, data, limits, one_channel)
-    if image.format == "WEBP" and image.mode == "RGB":
-        decoded = _opencv(data, reduction=1)
+    if image.format == "TIFF":
+        told = damage.tiff_damage(image, data)
+        return _by_pillow(image, data, told)
+    if image.format == "WEBP":
+        told = damage.webp_hole(data, image.width * image.height)
+        decoded = _opencv(data, reduction=1) if image.mode == "RGB" else None
         if decoded is not None and decoded.shape[:2] == (image.height, image.width):
-            return decoded
-    pixels = to_bgr(image)
-    if image.format == "PNG":
-        _check_png(data)
-    return pixels
+            return decoded, told
+        return _by_pillow(image, data, told)
+    return _by_pillow(image, data)
 
 
-def _check_png(data: bytes) -> None:
-    """Compares the checksums of a PNG's pixels, which decoders pass over where what is left can be unpacked.
-
-    Raises:
-        InputError: one is wrong, or what follows is no chunk.
-    """
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        length, kind = _number(data, at), data[at + 4 : at + 8]
-        body = memoryview(data)[at + 4 : at + 8 + length]
-        at += 12 + length
-        if kind == b"IEND":
-            return
-        if not kind.isalpha() or kind == b"IDAT" and zlib.crc32(body) != _number(data, at - 4):
-            raise InputError("corrupt", "The PNG is broken: its pixels do not fit their checksums.")
-
-
-def _number(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "big")
-
-
-def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> Image:
-    if _has_too_many_scans(data):
-        raise InputError("too_large", f"The JPEG has over {_MAX_SCANS} scans: decoding it would take hours.")
-    usual = image.mode in ("L", "RGB")
-    decoded = _opencv(data, limits.reduction(*image.size), one_channel) if usual else None
-    # OpenCV fills in what a broken file lacks and does not tell; the fill is flat, as a white margin can be.
-    if decoded is not None and (_ends(data) or _flat_rows(decoded) <= _LOST_ROWS * len(decoded)):
-        return decoded
+def _by_pillow(image: PilImage.Image, data: bytes, told: str | None = None) -> tuple[Image, str | None]:
+    """Decodes what is there of an image; `told` is what is known to be missing."""
     try:
-        strict = to_bgr(image)
-        return strict if decoded is None else decoded
-    except OSError:
-        return _jpeg_without_end(data, bool(image.info.get("progressive")))
+        image.load()
+        return to_bgr(image), told
+    except (PilImage.DecompressionBombError, MemoryError):
+        raise
+    except Exception as error:
+        left = _left(image, data)
+        if left is None:
+            raise
+        return to_bgr(left), told or _sentence(error)
 
 
-def _has_too_many_scans(data: bytes) -> bool:
-    """Whether a JPEG has more than `_MAX_SCANS` scans.
-
-    Goes from marker to marker, as decoders do: neither what a segment holds, such as a thumbnail, nor what
-    lies behind the end mark, such as a film, is a scan of this image.
-    """
-    scans, at = 0, 2
-    while scans <= _MAX_SCANS:
-        marker = _MARKER.search(data, at)
-        if marker is None or marker[0] == _END:
-            return False
-        scans += marker[0] == _SCAN
-        end = marker.end()
-        # The length counts its own two bytes; decoders pass over these where it says less.
-        at = end + max(int.from_bytes(data[end : end + 2], "big"), 2)
-    return True
-
-
-def _ends(data: bytes) -> bool:
-    """Whether a JPEG has its end mark, which pixels never hold; some writers put a few bytes behind it."""
-    return data.find(_END, -_TRAILER) >= 0
+def _left(image: PilImage.Image, data: bytes) -> PilImage.Image | None:
+    """What a decoder that failed had filled in; None where it had not begun."""
+    if image.format == "TIFF":  # Pillow decodes a page upon the one before.
+        frame = image.tell()
+        image = PilImage.open(io.BytesIO(data), formats=["TIFF"])
+        image.seek(frame)
+        with contextlib.suppress(Exception):
+            image.load()
+    try:
+        if image.im.size != image.size:
+            return None
+    except Exception:
+        return None
+    image.tile = []  # type: ignore[attr-defined]  # what is left to decode
+    if image.format == "TIFF":
+        ImageOps.exif_transpose(image, in_place=True)  # as Pillow does with a whole one
+    return image
 
 
-def _jpeg_without_end(data: bytes, progressive: bool) -> Image:
-    """Decodes what is there of a JPEG whose end is missing.
+def _sentence(error: Exception) -> str:
+    reason = str(error).strip() or type(error).__name__
+    if "truncated" in reason or isinstance(error, (EOFError, IndexError)):
+        return f"The image ends too early ({reason})."
+    return f"The image is broken ({reason})."
 
-    Raises:
-        InputError: more is missing than may be, or what is missing cannot be told.
-    """
-    with PilImage.open(io.BytesIO(data + _END), formats=["JPEG"]) as image:
-        decoded = to_bgr(image)
-    lost = _flat_rows(decoded) / len(decoded)
-    if progressive:
-        raise InputError("truncated", "The progressive JPEG ends too early.")
-    if lost > _LOST_ROWS:
-        raise InputError("truncated", f"The JPEG ends too early: about {lost:.0%} of its rows are missing.")
-    return decoded
+
+def _jpeg(image: PilImage.Image, data: bytes, limits: Limits, one_channel: bool) -> tuple[Image, str | None]:
+    scans = jpeg.scans(data)
+    told = None
+    if not jpeg.ends(data) and jpeg.lacks_scans(scans, len(image.getbands())):
+        told = "The JPEG ends before its last scan: it is coarser than it was."
+    if image.mode in ("L", "RGB"):
+        decoded = _opencv(jpeg.ended(data), limits.reduction(*image.size), one_channel)
+        if decoded is not None:
+            return decoded, told
+    return _by_pillow(image, data, told)
 
 
 def _opencv(data: bytes, reduction: int, one_channel: bool = False) -> Image | None:
@@ -240,18 +252,16 @@ def _opencv(data: bytes, reduction: int, one_channel: bool = False) -> Image | N
     return as_image(decoded) if decoded is not None else None
 
 
-def _flat_rows(image: Image) -> int:
-    """Counts the rows at the bottom that are one colour, the same in all: what is put for missing data."""
+def _rows_left(image: Image) -> int:
+    """Counts the rows above those at the bottom that are one colour, as what is put for missing data is."""
     color = image[-1, -1]
     for count, row in enumerate(image[::-1]):
         if (row != color).any():
-            return count
-    return len(image)
+            return len(image) - count
+    return 0
 
 
 def _orientation(image: PilImage.Image) -> int:
-    if image.format == "TIFF":  # Pillow turns these itself.
-        return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # Broken EXIF raises nearly anything, and is no reason to lose the page.
@@ -297,5 +307,10 @@ def _unidentified(data: bytes) -> InputError:
     accepts = {name: PilImage.OPEN[name][1] for name in _COMMON}
     known = next((name for name, accept in accepts.items() if accept and accept(start) is True), None)
     if known := "HEIF" if _is_heif(data) else known:
-        return InputError("corrupt", f"The file starts like a {known} image, but its header is broken.")
-    return InputError("not_an_image", f"The file is no image of a known format; it starts with {start!r}.")
+        return InputError(
+            "corrupt", f"The file starts like a {known} image, but its header is broken or cut off."
+        )
+    advice = " Zip archives are read where their names end in .zip." if start.startswith(b"PK\3\4") else ""
+    return InputError(
+        "not_an_image", f"The file is no image of a known format; it starts with {start!r}.{advice}"
+    )

@@ -29,7 +29,7 @@ from pipeline.options import parse
 options = parse(["gs://bucket/in", "--output", "gs://bucket/out", *sys.argv[1:]])
 pipeline = beam.Pipeline(options=runner.beam_options(options, None))
 manifest = "gs://bucket/out/_manifest/00000.parquet"
-graph.build(pipeline, graph.WaveJob(manifest, "wave-00000", options, "id", "run"))
+graph.build(pipeline, graph.WaveJob(manifest, "wave-00000", options, options.output, "id", "run"))
 pipeline.run()
 proto = pipeline.runner.proto_pipeline
 (environment,) = proto.components.environments.values()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -117,3 +118,50 @@ def test_certainty_lies_between_the_mean_and_the_product() -> None:
     assert ctc.certainty(nine) == pytest.approx(0.9**3)
     assert ctc.certainty(np.array([1, 1, 1, 0.5], np.float32)) == pytest.approx(0.5**0.5)
     assert 0 < ctc.certainty(np.zeros(3, np.float32)) < 0.01
+
+
+@given(
+    st.lists(st.integers(0, len(CHARSET)), min_size=30, max_size=60),
+    st.integers(6, 10),
+    st.integers(0, 3),
+    st.randoms(use_true_random=False),
+)
+def test_parts_of_a_line_join_to_the_whole(classes: list[int], size: int, blind: int, chance: Random) -> None:
+    whole, sure = np.array(classes), np.linspace(0.1, 0.9, len(classes)).astype(np.float32)
+    starts = range(0, len(whole) - size + 1, size - 5)
+    parts = [(whole[start:][:size].copy(), sure[start:][:size].copy()) for start in starts]
+    parts[-1] = whole[starts[-1] :], sure[starts[-1] :]
+    # What is cut is misread: some of the steps at inner ends, at most two, while three of five are right.
+    for part, _ in parts[1:]:
+        part[: min(blind, 2)] = chance.randint(0, len(CHARSET))
+    joined, probabilities = ctc.join(parts, starts)
+    assert decode(joined.tolist()).text == collapse(classes)
+    assert joined.tolist() == classes
+    np.testing.assert_array_equal(probabilities, sure)
+
+
+def test_parts_join_where_they_agree() -> None:
+    sure = np.full(8, 0.9, np.float32)
+    left = np.array([1, 0, 2, 0, 1, 0, 0, 2]), sure  # ends within a letter
+    right = np.array([2, 0, 0, 1, 0, 2, 0, 1]), sure * 0.5
+    joined, probabilities = ctc.join([left, right], [0, 4])
+    assert joined.tolist() == [1, 0, 2, 0, 1, 0, 0, 1, 0, 2, 0, 1]
+    assert probabilities.tolist() == pytest.approx([0.9] * 6 + [0.45] * 6)
+    nowhere = np.array([0, 1, 1, 1, 1, 1, 1, 1]), sure
+    assert ctc.join([left, nowhere], [0, 4])[0].tolist() == [1, 0, 2, 0, 1, 0, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("classes", "text", "steps"),
+    [
+        pytest.param([3, 1, 3, 2, 3], "a b", [1, 2, 3], id="at the ends"),
+        pytest.param([1, 3, 0, 3, 0, 3, 2], "a b", [0, 1, 6], id="several"),
+        pytest.param([1, 3, 2], "a b", [0, 1, 2], id="none to spare"),
+        pytest.param([3, 0, 3], "", [], id="nothing else"),
+        pytest.param([], "", [], id="nothing at all"),
+    ],
+)
+def test_spaces_stand_alone_and_between_letters(classes: list[int], text: str, steps: list[int]) -> None:
+    reading = ctc.tidy(decode(classes, np.linspace(0.1, 0.9, max(len(classes), 1)).tolist()[: len(classes)]))
+    assert (reading.text, reading.steps.tolist()) == (text, steps)
+    assert len(reading.confidences) == len(text)

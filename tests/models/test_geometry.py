@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.geometry import crop_quad, fit_height, grow, order_corners, rectify, turn
+from models.geometry import crop_quad, fit_height, grow, order_corners, rectify, run_down, turn
 from models.records import Line, Page
 
 angles = st.floats(-44, 44)
@@ -75,7 +75,7 @@ def test_an_upright_crop_is_the_page_itself() -> None:
     [
         pytest.param(100.0, 10.0, 32, (320, 32), id="enlarged"),
         pytest.param(100.0, 10.9, 32, (294, 32), id="no part of a pixel is lost"),
-        pytest.param(10.0, 40.0, 32, (32, 128), id="a line that runs downwards"),
+        pytest.param(10.0, 20.0, 32, (16, 32), id="a letter"),
         pytest.param(100.9, 32.9, 32, (100, 32), id="high enough"),
         pytest.param(100.9, 10.9, 0, (100, 10), id="as the references do"),
         pytest.param(1024.0, 2.0, 32, (2048, 4), id="a rule"),
@@ -107,6 +107,69 @@ def test_a_tall_line_is_turned_and_its_polygon_starts_at_the_new_top_left() -> N
     np.testing.assert_array_equal(line.polygon[0], [70, 10])
     corner = line.crop[0, 0]
     assert (corner[0], corner[1]) == (69, 10)
+
+
+def box(x: float, y: float, width: float, height: float) -> np.ndarray:
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float32)
+
+
+ACROSS, DOWN = box(10, 10, 150, 20), box(160, 40, 20, 150)
+
+
+@pytest.mark.parametrize(
+    ("others", "letter", "word", "long"),
+    [
+        pytest.param([ACROSS], False, False, True, id="among lines across"),
+        pytest.param([DOWN], True, True, True, id="on a page that lies on its side"),
+        pytest.param([ACROSS, DOWN, DOWN], True, True, True, id="most run down"),
+        pytest.param([ACROSS, ACROSS, DOWN], False, False, True, id="most run across"),
+        pytest.param([], False, False, True, id="alone"),
+        pytest.param([box(90, 90, 30, 20)], False, False, True, id="one label"),
+        pytest.param([box(80, 80, 58, 20)] * 3 + [box(5, 5, 8, 40)], False, False, True, id="words"),
+    ],
+)
+@pytest.mark.parametrize("degrees", [0, 10, -10])
+def test_short_text_runs_as_the_long_lines_of_its_page(
+    others: list[np.ndarray], letter: bool, word: bool, long: bool, degrees: float
+) -> None:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    shapes = [box(50, 50, 12, 20), box(80, 50, 30, 20), box(50, 90, 20, 70), *others]
+    polygons = np.stack(shapes) @ np.array([[cos, sin], [-sin, cos]], np.float32)
+    if not others:  # what is long itself would speak for the page
+        assert run_down(polygons[:2]).tolist() == [letter, word]
+    else:
+        assert run_down(polygons).tolist() == [
+            letter,
+            word,
+            long,
+            *(np.ptp(other[:, 1]) > np.ptp(other[:, 0]) for other in others),
+        ]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_digit_is_cut_out_as_the_page_stands(turns: int) -> None:
+    image = np.full((100, 200), 255, np.uint8)
+    image[50:70, 50:62] = np.arange(20, dtype=np.uint8)[:, None]
+    quads = [box(10, 10, 150, 20), box(50, 50, 12, 20), box(10, 75, 150, 20)]
+    for _ in range(turns):  # by 90 degrees counter-clockwise
+        width = image.shape[1]
+        image = np.ascontiguousarray(np.rot90(image))
+        quads = [order_corners(np.stack([quad[:, 1], width - quad[:, 0]], axis=1)) for quad in quads]
+    lines = tuple(Line(quad.astype(np.float32), 1.0) for quad in quads)
+    page = rectify(
+        Page(width=image.shape[1], height=image.shape[0], image=image, lines=lines), least_height=20
+    )
+    crop = page.lines[1].crop
+    assert crop is not None and crop.shape == (20, 12)
+    # Where it stands on its head, that is for the classifier to tell.
+    upright = np.arange(20) if turns in (0, 3) else np.arange(20)[::-1]
+    np.testing.assert_allclose(crop[:, 6], upright, atol=1)
+
+
+def test_a_low_line_that_runs_downwards_is_enlarged() -> None:
+    page = Page(width=60, height=60, image=gradient(60, 60), lines=(Line(box(5, 5, 10, 40), 1.0),))
+    crop = rectify(page, least_height=32).lines[0].crop
+    assert crop is not None and crop.shape == (32, 128, 3)
 
 
 def test_a_reduced_image_gives_reduced_crops_and_keeps_the_pages_polygons() -> None:
@@ -145,13 +208,15 @@ def test_turning_twice_changes_nothing() -> None:
     [
         pytest.param((96, 24), 0.0, 192, id="enlarged"),
         pytest.param((500, 100), 0.0, 240, id="reduced"),
-        pytest.param((1000, 10), 0.0, 320, id="as wide as it may be"),
+        pytest.param((1000, 10), 0.0, 4800, id="longer than all widths"),
         pytest.param((1, 1000), 0.0, 1, id="at least one column"),
         pytest.param((31, 10), 0.0, 149, id="rounded up"),
         pytest.param((100, 48), 0.05, 96, id="squeezed by 4 in a hundred"),
         pytest.param((102, 48), 0.05, 102, id="6 would be too many"),
         pytest.param((120, 48), 0.05, 120, id="it fits as it is"),
-        pytest.param((400, 48), 0.05, 320, id="the last width takes all"),
+        pytest.param((400, 48), 0.05, 400, id="too long to be squeezed"),
+        pytest.param((400, 48), 1.0, 96, id="squeezed as far as need be"),
+        pytest.param((30, 48), 1.0, 30, id="fits as it is"),
     ],
 )
 @pytest.mark.parametrize("gray", [False, True])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from models.decoding import pixels
-from models.decoding.pixels import to_bgr
+from models.decoding.pixels import squared_size, to_bgr
 
 SIZES = [(1, 1), (33, 1), (1, 40), (7, 7), (15, 8), (64, 41)]
 
@@ -19,11 +19,11 @@ MOST_BYTES = 12
 """A pixel, while a page is decoded: what `Limits` says, and a little for what else a process does."""
 
 
-def blended(image: Image.Image) -> np.ndarray:
-    """Alpha over white, in whole numbers, all of the image at once."""
+def blended(image: Image.Image, ground: int = 255) -> np.ndarray:
+    """Alpha over a ground, in whole numbers, all of the image at once."""
     rgba = np.asarray(image.convert("RGBA")).astype(np.int64)
     alpha = rgba[..., 3:]
-    return (rgba[..., 2::-1] * alpha + 255 * (255 - alpha) + 127) // 255
+    return (rgba[..., 2::-1] * alpha + ground * (255 - alpha) + 127) // 255
 
 
 def scaled(image: Image.Image) -> np.ndarray:
@@ -107,7 +107,8 @@ class TestTiles:
     def test_of_transparent_images(self, size: tuple[int, int]) -> None:
         for image in see_through(size):
             assert image.has_transparency_data or image.mode == "RGBa"
-            assert (to_bgr(image) == blended(image)).all(), image
+            found = to_bgr(image)
+            assert any((found == blended(image, ground)).all() for ground in (0, 255)), image
 
     def test_of_deep_images(self, size: tuple[int, int]) -> None:
         for image in deep(size):
@@ -122,11 +123,66 @@ class TestTiles:
         assert (to_bgr(image) == np.asarray(image.convert("RGB"))[..., ::-1]).all()
 
 
+class TestGround:
+    """What is seen through is laid over what its edges stand out from."""
+
+    @staticmethod
+    def letters(ink: tuple[int, int, int], opacity: int = 255) -> Image.Image:
+        """Strokes of an ink on nothing, in two tiles."""
+        image = Image.new("RGBA", (pixels._TILE + 100, 60), (*ink, 0))
+        for x in range(10, image.width, 20):
+            image.paste((*ink, opacity), (x, 10, x + 6, 50))
+        return image
+
+    @pytest.mark.parametrize("opacity", [255, 130])
+    @pytest.mark.parametrize(
+        ("ink", "ground"),
+        [((255, 255, 255), 0), ((255, 240, 90), 0), ((0, 0, 0), 255), ((200, 0, 0), 255), ((140,) * 3, 255)],
+    )
+    def test_of_letters(self, ink: tuple[int, int, int], ground: int, opacity: int) -> None:
+        image = self.letters(ink, opacity)
+        assert (to_bgr(image) == blended(image, ground)).all()
+
+    def test_of_light_letters_beside_a_dark_picture(self) -> None:
+        image = self.letters((255, 255, 255))
+        image.paste((20, 30, 40, 255), (0, 0, 150, 60))
+        assert (to_bgr(image) == blended(image, 0)).all()
+
+    def test_of_print_on_paper_that_was_cut_out(self) -> None:
+        image = Image.new("RGBA", (200, 100), (0, 0, 0, 0))
+        image.paste((250, 250, 250, 255), (20, 20, 180, 80))
+        image.paste((10, 10, 10, 255), (40, 40, 160, 50))
+        found = to_bgr(image)
+        assert (found[25, 100] == 250).all() and (found[45, 100] == 10).all()
+
+    def test_of_colours_that_nobody_sees(self) -> None:
+        assert (to_bgr(Image.new("RGBA", (30, 30), (255, 255, 255, 0))) == 255).all()
+
+
+class TestSquare:
+    @pytest.mark.parametrize(
+        ("density", "size"),
+        [
+            ((204, 98), (100, 104)),
+            ((98, 204), (208, 50)),
+            ((204, 391), (192, 50)),
+            ((204, 196), (100, 50)),
+            ((1, 1), (100, 50)),
+            ((300, 1), (100, 50)),
+            ((0, 72), (100, 50)),
+            ((72, -1), (100, 50)),
+            ((float("nan"), 72), (100, 50)),
+        ],
+    )
+    def test_the_coarser_side_grows(self, density: tuple[float, float], size: tuple[int, int]) -> None:
+        assert squared_size(100, 50, density) == size
+
+
 def test_a_page_of_several_tiles() -> None:
     rgba = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (pixels._TILE + 5, 2 * pixels._TILE + 1, 4), np.uint8)
     )
-    assert (to_bgr(rgba) == blended(rgba)).all()
+    assert any((to_bgr(rgba) == blended(rgba, ground)).all() for ground in (0, 255))
 
 
 GROWTH = """

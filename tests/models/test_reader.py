@@ -333,6 +333,30 @@ def test_a_line_that_tells_nothing_stands_as_its_page_does(
     assert tuple(found.direction for found in page.lines) == directions
 
 
+@pytest.mark.parametrize(("tone", "direction"), [(0, 180), (255, 0)])
+def test_a_digit_stands_as_its_page_does_whatever_it_looks_like(
+    bundle: Bundle, tone: int, direction: int
+) -> None:
+    rows = [replace(line("x", 20 * i), crop=np.full((10, 80, 3), tone, np.uint8)) for i in range(2)]
+    digits = [replace(line("6", 80), crop=np.full((10, 7, 3), 255 - tone, np.uint8)) for _ in range(4)]
+    stage = DirectionClassifier(bundle.manifest.direction, FakeSession(), "all")  # type: ignore[arg-type]
+    (page,) = stage([Page(width=99, height=99, lines=(*rows, *digits))])
+    assert [found.direction for found in page.lines] == [direction] * 6
+
+
+def test_lines_across_the_others_are_asked_and_tell_nothing_of_the_page(bundle: Bundle) -> None:
+    light, dark = (np.full((10, 80, 3), tone, np.uint8) for tone in (255, 0))
+    down = np.array([[90, 0], [90, 70], [80, 70], [80, 0]], np.float32)
+    rows = [replace(line(str(i), 20 * i), crop=light) for i in range(9)]
+    lines = (*rows, replace(line("label"), polygon=down, crop=dark))
+    session = FakeSession()
+    stage = DirectionClassifier(bundle.manifest.direction, session, "sample")  # type: ignore[arg-type]
+    (page,) = stage([Page(width=99, height=999, lines=lines)])
+    assert session.asked == SAMPLE + 1
+    assert [found.direction for found in page.lines] == [0] * 9 + [180]
+    np.testing.assert_array_equal(page.lines[-1].polygon[0], [80, 70])
+
+
 @pytest.mark.parametrize(("color", "dimensions"), [("gray", 2), ("bgr", 3)])
 def test_crops_have_the_channels_that_are_wanted(bundle: Bundle, color: str, dimensions: int) -> None:
     manifest = bundle.manifest

@@ -63,6 +63,14 @@ def test_a_line_along_the_margin_does_not_tilt_the_page() -> None:
     assert [i for i in order if i] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_lines_across_the_others_come_last(degrees: float) -> None:
+    label = turned(quad(0, 0, 200), 270) + np.float32([60, 260])
+    rows = [quad(x, 40 * row + 5, 90) for row in range(6) for x in (100, 700)]
+    page = [turned(polygon, degrees) for polygon in [label, *rows]]
+    assert reading_order(page) == [*range(1, 13), 0]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_order(count: int) -> None:
     assert reading_order([quad(0, 0, 10)] * count) == list(range(count))

@@ -25,7 +25,7 @@ def wave(tmp_path: Path) -> tuple[str, list[Source]]:
 def turn(monkeypatch: pytest.MonkeyPatch) -> dealing.Turn:
     """The first file's turn, in this process."""
     monkeypatch.setattr(dealing, "_turn", None)
-    turn = dealing.Turn(multiprocessing.get_context("spawn"))
+    turn = dealing.Turn()
     dealing.adopt(turn)
     return turn
 
@@ -85,6 +85,16 @@ def test_at_the_end_nobody_takes_more_than_one(wave: tuple[str, list[Source]], t
     assert spare[-20:] == [0] * 20
 
 
+def test_a_turn_that_a_dead_process_held_is_found_again(turn: dealing.Turn) -> None:
+    assert [turn.take(), turn._get()] == [0, 1]  # as who dies then never hands it on
+    turn.restart()
+    assert turn.take() == 0
+
+
+def test_where_files_are_at_hand_alone_none_is_taken_ahead() -> None:
+    assert dealing.alone() == 0
+
+
 def take(uri: str, turn: dealing.Turn, found: Any) -> None:
     dealing.adopt(turn)
     found.put([source.uri for source in dealing.taken(uri, 3)])
@@ -93,7 +103,7 @@ def take(uri: str, turn: dealing.Turn, found: Any) -> None:
 def test_processes_share_a_wave(wave: tuple[str, list[Source]]) -> None:
     uri, sources = wave
     context = multiprocessing.get_context("spawn")
-    turn, found = dealing.Turn(context), context.SimpleQueue()
+    turn, found = dealing.Turn(), context.SimpleQueue()
     processes = [context.Process(target=take, args=(uri, turn, found)) for _ in range(3)]
     for process in processes:
         process.start()

@@ -25,7 +25,7 @@ STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "C
 def graph(takers: int) -> beam_runner_api_pb2.Pipeline:
     pipeline = beam.Pipeline(runner=FnApiRunner())
     options = JobOptions(("x",), "out", bundle="tiny")
-    build(pipeline, WaveJob("m.parquet", "wave-0", options, "b", "r", takers=takers))
+    build(pipeline, WaveJob("m.parquet", "wave-0", options, options.output, "b", "r", takers=takers))
     return pipeline.to_runner_api()
 
 
@@ -97,7 +97,7 @@ def test_a_worker_knows_from_the_graph_alone_which_hosts_it_may_read(
         manifest.extend(output, [Source(f"{cloud.url}/web/page.png")], None)
         options = JobOptions((), output, bundle=f"{cloud.url}/web/bundle", allow_private_hosts=allowed)
         pipeline = beam.Pipeline(runner=FnApiRunner())
-        build(pipeline, WaveJob(manifest.wave_uri(output, 0), "wave-00000", options, "b", "r"))
+        build(pipeline, WaveJob(manifest.wave_uri(output, 0), "wave-00000", options, output, "b", "r"))
         if not allowed:
             with pytest.raises(UsageError, match="--allow_private_hosts"):
                 pipeline.run()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,15 +14,16 @@ import pytest
 
 from models.records import UsageError
 from pipeline import lock
-from pipeline.lock import Lock, Owner, lives
-
-HERE = replace(Owner.me("another"), pid=os.getppid(), time=0.0)
+from pipeline.lock import Lock, Owner, lives, seems_alive
 
 
 def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+HERE = replace(Owner.me("another"), pid=os.getppid(), time=0.0, started=lock._started(os.getppid()))
 
 
 def write(output: Path, owner: Owner) -> None:
@@ -56,6 +58,7 @@ def test_lock_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:
         pytest.param(HERE.pid, 5, True, id="beating"),
         pytest.param(HERE.pid, 1000, False, id="silent"),
         pytest.param(1, 5, True, id="of another user"),
+        pytest.param(dead_pid(), 5, False, id="gone"),
         pytest.param(os.getpid(), 5, False, id="an earlier container's, with our number"),
     ],
 )
@@ -63,7 +66,35 @@ def test_process_here_is_known_at_once(pid: int, age: float, expected: bool) -> 
     def again() -> Owner | None:
         raise AssertionError("nothing to wait for")
 
-    assert lives(replace(HERE, pid=pid, time=time.time() - age), again) == expected
+    untold = replace(HERE, pid=pid, time=time.time() - age, started="")  # an older version's, or no Linux
+    assert lives(untold, again) == expected
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="when processes began")
+
+
+@needs_proc
+def test_process_that_stands_still_lives_until_it_is_gone(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        process.send_signal(signal.SIGSTOP)
+        owner = replace(HERE, pid=process.pid, started=lock._started(process.pid))  # silent since 1970
+        write(tmp_path, owner)
+        with pytest.raises(UsageError, match="but stands still: end it, or choose"), Lock(str(tmp_path)):
+            pass
+    finally:
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not seems_alive(owner)  # also while nobody has asked for its exit status
+    process.wait()
+    with Lock(str(tmp_path)):
+        pass
+
+
+@needs_proc
+def test_another_process_of_the_number_is_not_the_run() -> None:
+    assert seems_alive(HERE)
+    assert not seems_alive(replace(HERE, time=time.time(), started="1"))
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,28 @@ import os
 import shutil
 import signal
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import driver
+from pipeline import command, driver
 from pipeline.__main__ import main
-from pipeline.manifest import read_groups
+from pipeline.dealing import ordered
 from pipeline.rescue import Counts
 from pipeline.status import DONE, FAILED, INTERRUPTED, TOO_MANY_ERRORS, USAGE
 from pipeline.workers import WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
+from tests.corpus import tar
+from tests.fake_cloud import FakeCloud, running
 from transforms import storage
 
 FILES = 7
+MEETING_S = 100.0
+"""Seconds that a file is kept back: storage's own deadline comes later."""
 FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -102,30 +107,64 @@ def test_rows_are_the_same_however_the_work_is_cut(job: Callable[..., int], fold
     assert rows(folder / "c") == expected
 
 
-def test_two_worker_processes_give_the_rows_of_one_and_share_the_work(
-    job: Callable[..., int], folder: Path
-) -> None:
-    write_pages(folder / "in", 80)  # enough for the worker that wakes second
+@pytest.fixture
+def meeting(folder: Path) -> Iterator[FakeCloud]:
+    """A web server that gives no file before all that it has are asked for; the job's inputs list them.
+
+    So who holds one of two waits until another one asks for the other, however busy the machine is.
+    """
+    with running() as cloud:
+        asked: set[str] = set()
+        all_asked = threading.Event()
+
+        def meet(method: str, path: str) -> None:
+            if method == "GET":
+                asked.add(path)
+                if len(asked) == len(cloud.files):
+                    all_asked.set()
+                all_asked.wait(MEETING_S)
+
+        cloud.chance = meet
+        yield cloud
+
+
+def listed(cloud: FakeCloud, folder: Path) -> list[str]:
+    """Options that read what a server has."""
+    lines = ["uri", *(f"{cloud.url}/web/{name}" for name in cloud.files)]
+    (folder / "list.csv").write_text("\n".join(lines))
+    return ["--input", str(folder / "list.csv"), "--allow_private_hosts"]
+
+
+def test_two_worker_processes_share_the_work(bundle: str, folder: Path, meeting: FakeCloud) -> None:
+    for page in sorted((folder / "in").glob("page-*.png"))[:2]:
+        meeting.files[page.name] = page.read_bytes()
+    output = folder / "pair"
+    words = [*listed(meeting, folder), "--output", str(output), "--bundle", bundle, "--workers", "2"]
+    assert main(words) == DONE
+    (record,) = (output / "_runs").glob("*.json")
+    assert len(json.loads(record.read_text())["peak_megabytes"]) == 2  # both have had pages
+    files = (output / "pages").glob("*.parquet")
+    assert [pq.ParquetFile(path).metadata.num_rows for path in files] == [1, 1]
+
+
+def test_two_worker_processes_give_the_rows_of_one(job: Callable[..., int], folder: Path) -> None:
+    write_pages(folder / "in", 20)
     assert job() == DONE
     assert job("--output", str(folder / "pair"), "--workers", "2", "--wave_size", "0") == DONE
     assert rows(folder / "pair") == rows(folder / "out")
     assert rows(folder / "pair", "errors") == rows(folder / "out", "errors")
-    (record,) = (folder / "pair" / "_runs").glob("*.json")
-    assert len(json.loads(record.read_text())["peak_megabytes"]) == 2  # both have had pages
-    assert len(list((folder / "pair" / "pages").glob("wave-00000-*.parquet"))) == 2
 
 
-def test_archives_spread_over_all_workers(job: Callable[..., int], folder: Path) -> None:
-    pages = write_pages(folder / "loose", 60)
-    shutil.rmtree(folder / "in")
-    (folder / "in").mkdir()
+def test_archives_spread_over_all_workers(bundle: str, folder: Path, meeting: FakeCloud) -> None:
     for name in "ab":
-        with tarfile.open(folder / "in" / f"{name}.tar", "w") as archive:
-            for page in pages:
-                archive.add(page, page.name)
-    assert job("--workers", "2") == DONE
-    files = (folder / "out" / "pages").glob("*.parquet")
-    assert [pq.ParquetFile(path).metadata.num_rows for path in files] == [60, 60]
+        meeting.files[f"{name}.tar"] = tar(
+            [(page.name, page.read_bytes()) for page in sorted((folder / "in").glob("page-*.png"))]
+        )
+    output = folder / "pair"
+    words = [*listed(meeting, folder), "--output", str(output), "--bundle", bundle, "--workers", "2"]
+    assert main(words) == DONE
+    files = (output / "pages").glob("*.parquet")
+    assert [pq.ParquetFile(path).metadata.num_rows for path in files] == [FILES - 1] * 2
 
 
 def test_files_that_nobody_took_end_the_run(
@@ -242,6 +281,108 @@ def test_waves_with_errors_that_may_have_passed_are_read_again_when_asked(
     assert json.loads(last.read_text())["error_rate"] == pytest.approx(1 / FILES)
 
 
+def snapshot(output: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["goes on", "tries again"])
+def test_run_that_stood_still_while_another_one_finished_touches_nothing(
+    job: Callable[..., int],
+    folder: Path,
+    fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, after = driver.run_once, dict[str, bytes]()
+
+    def standing_still(*given: Any) -> Counts:
+        monkeypatch.setattr(driver, "run_once", run)
+        counts = run(*given)  # the rows are written, and not yet in their places
+        assert job("--workers", "2") == DONE
+        after.update(snapshot(folder / "out"))
+        if fails:
+            raise RuntimeError("its files are gone")
+        return counts
+
+    monkeypatch.setattr(driver, "run_once", standing_still)
+    assert job() == USAGE
+    assert "has taken over" in capsys.readouterr().err
+    assert snapshot(folder / "out") == after
+    assert len(rows(folder / "out")) == 6
+    assert len(rows(folder / "out", "errors")) == 1
+    assert job() == DONE
+    assert "Nothing new to read" in capsys.readouterr().out
+
+
+def test_run_that_is_killed_before_its_marker_is_followed_by_one_that_removes_its_rows(
+    job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = storage.move
+
+    def killed(uri: str, target: str) -> None:
+        if target.endswith(".json"):
+            raise KeyboardInterrupt
+        move(uri, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "move", killed)
+        assert job() == INTERRUPTED
+    assert job() == DONE
+    assert len(rows(folder / "out")) == 6
+    assert not list(folder.glob("out/_staged"))
+
+
+@pytest.mark.parametrize("errors", [{"not_found": 1}, {}], ids=["and an error is one", "and all is good"])
+def test_good_rows_stay_when_their_files_cannot_be_read_again(
+    job: Callable[..., int], folder: Path, errors: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not errors:
+        (folder / "in" / "broken.png").unlink()
+    assert job() == DONE
+    before, marker = rows(folder / "out"), folder / "out" / "_waves" / "00000.json"
+    (values,) = markers(folder / "out")
+    marker.write_text(json.dumps({**values, "errors": {"unavailable": 1, **values["errors"]}}))
+    for name in ("page-001.png", "page-002.png", "broken.png"):
+        (folder / "in" / name).unlink(missing_ok=True)
+    assert job("--retry_errors") == DONE
+    assert "2 pages could not be read again: their earlier rows stay." in capsys.readouterr().out
+    assert rows(folder / "out") == before
+    left = {Path(row["uri"]).name: row["kind"] for row in rows(folder / "out", "errors")}
+    assert left == ({"broken.png": "not_found"} if errors else {})
+    (after,) = markers(folder / "out")
+    counted = {name: after[name] for name in ("pages", "lines", "errors", "kept")}
+    assert counted == {"pages": 6, "lines": values["lines"], "errors": errors, "kept": 2}
+
+
+@pytest.mark.parametrize("text", ["{", None], ids=["damaged", "of a newer version"])
+def test_good_rows_stay_whatever_becomes_of_their_marker(
+    job: Callable[..., int], folder: Path, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    marker = folder / "out" / "_waves" / "00000.json"
+    marker.write_text(text or json.dumps({"schema": 2, **json.loads(marker.read_text())}))
+    before = snapshot(folder / "out")
+    for path in (folder / "in").glob("page-*"):
+        path.rename(folder / path.name)
+    write_pages(folder / "in" / "new", 1)
+    assert job() == (DONE if text else USAGE)
+    assert len(rows(folder / "out")) == (7 if text else 6)
+    if text is None:
+        assert snapshot(folder / "out") == before
+        assert "00000.json was written by a newer version" in capsys.readouterr().err
+
+
+def test_an_output_without_its_lists_is_refused(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job() == DONE
+    shutil.rmtree(folder / "out" / "_manifest")
+    before = snapshot(folder / "out")
+    assert job() == USAGE
+    assert "_manifest/00000.parquet is gone" in capsys.readouterr().err
+    assert snapshot(folder / "out") == before
+
+
 def test_files_that_have_changed_have_one_row_a_version_when_their_wave_is_read_again(
     job: Callable[..., int], folder: Path
 ) -> None:
@@ -350,6 +491,43 @@ def test_interrupted_run_says_how_to_resume_and_does(
     assert len(rows(folder / "out", "errors")) == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_that_is_interrupted_while_it_lists_says_so(
+    job: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setattr(command, "list_sources", lambda *_: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    assert job() == INTERRUPTED
+    assert capsys.readouterr().err.startswith("ppocr-beam: Interrupted")
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    statuses: list[int] = []
+    monkeypatch.setattr(command.os, "_exit", statuses.append)
+    with pytest.raises(KeyboardInterrupt), command.interruptible():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:  # as while the lock is given back
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+    assert statuses == [INTERRUPTED]
+    assert "ends at once" in capfd.readouterr().err
+
+
+def test_a_summary_that_nobody_reads_changes_no_status(
+    job: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "tell", lambda text: OSError(28, "No space left on device"))
+    assert job("--limit", "1") == DONE
+    assert "cannot be printed (No space left on device): see" in capsys.readouterr().err
+
+
 def test_interrupt_that_was_swallowed_still_ends_the_run(
     job: Callable[..., int], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,8 +551,9 @@ def test_file_that_kills_workers_becomes_an_error_row_and_costs_no_other(
 
     def deadly(job: driver.Job, manifest: str, name: str) -> Counts:
         counts = run(job, manifest, name)  # its rows are there, and must not stay
-        if any(source.uri.endswith("page-002.png") for group in read_groups(manifest) for source in group):
-            raise WorkerDiedError
+        names = [Path(source.uri).name for source in ordered(manifest)]
+        if "page-002.png" in names:
+            raise WorkerDiedError([names.index("page-002.png")], len(names))
         return counts
 
     monkeypatch.setattr(driver, "run_once", deadly)

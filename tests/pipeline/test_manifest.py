@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.records import UsageError
 from pipeline import manifest
 from transforms.storage import Source
 
@@ -105,6 +108,58 @@ def test_versions_that_were_read_are_found_by_names_without_credentials(tmp_path
 
 def test_duplicates_are_listed_once(tmp_path: Path) -> None:
     assert manifest.extend(str(tmp_path), sources("a", "b", "a", "a"), 10) == {0: 2}
+
+
+def signed(signature: str, *names: str) -> list[Source]:
+    return [Source(f"https://me:{signature}@host/{name}.png?X-Amz-Date={signature}&X-Amz-Signature={signature}")
+            for name in names]  # fmt: skip
+
+
+def test_urls_that_were_signed_anew_are_no_new_files(tmp_path: Path) -> None:
+    monday, tuesday = (signed(day, *"abc") for day in ("monday", "tuesday"))
+    assert manifest.extend(str(tmp_path), [*monday, *tuesday], 10) == {0: 3}
+    assert manifest.extend(str(tmp_path), tuesday, 10, done={0: {}}) == {0: 3}
+    assert listed(tmp_path) == {0: [source.uri for source in monday]}  # it has been read
+
+
+def test_files_that_are_still_to_be_read_are_read_by_the_urls_of_today(tmp_path: Path) -> None:
+    manifest.extend(str(tmp_path), [*signed("monday", *"abcd"), *sources("e")], 2)
+    today = [*signed("tuesday", *"bdx"), *sources("e")]
+    assert manifest.extend(str(tmp_path), today, 2, done={0: {}}) == {0: 2, 1: 2, 2: 1, 3: 1}
+    days = {wave: [*map(day_of, names)] for wave, names in listed(tmp_path).items()}
+    assert days == {0: ["monday a", "monday b"], 1: ["monday c", "tuesday d"], 2: ["e"], 3: ["tuesday x"]}
+    assert manifest.extend(str(tmp_path), signed("friday", "b"), 2, done={1: {}, 2: {}, 3: {}})[0] == 2
+    assert [*map(day_of, listed(tmp_path)[0])] == ["monday a", "friday b"]
+
+
+def day_of(uri: str) -> str:
+    return " ".join(re.findall(r"(?<=me:)\w+|\w(?=\.png)", uri)) or uri
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", None])
+def test_a_damaged_list_is_told(tmp_path: Path, damage: bytes | None) -> None:
+    manifest.extend(str(tmp_path), sources("a"), 10)
+    path = Path(manifest.wave_uri(str(tmp_path), 0))
+    if damage is None:
+        pq.write_table(pa.table({"other": [1]}), path)
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(UsageError, match=r"00000\.parquet, a list of files to read, is damaged"):
+        manifest.extend(str(tmp_path), sources("a"), 10)
+
+
+def test_a_run_that_has_lost_its_lock_writes_no_list(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise UsageError("taken over")
+
+    with pytest.raises(UsageError, match="taken over"):
+        manifest.extend(str(tmp_path), sources("a"), 10, check=lost)
+    assert not list(tmp_path.iterdir())
+    manifest.extend(str(tmp_path), signed("monday", "a"), 10)
+    before = listed(tmp_path)
+    with pytest.raises(UsageError, match="taken over"):
+        manifest.extend(str(tmp_path), signed("tuesday", "a"), 10, done={}, check=lost)
+    assert listed(tmp_path) == before
 
 
 def test_nothing_gives_no_wave(tmp_path: Path) -> None:

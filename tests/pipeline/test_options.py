@@ -109,6 +109,7 @@ def test_defaults_are_those_of_the_records() -> None:
         ([*NEEDED, "--workers", "0"], "'0' is not a whole number from 1 up"),
         ([*NEEDED, "--workers", "two"], "'two' is not a whole number"),
         ([*NEEDED, "--min_confidence", "1.5"], "'1.5' is not a number from 0 to 1"),
+        (["--input", "a", "--output", "o\udcff"], "--output 'o\\udcff' is not UTF-8"),
         (["--input", "a", "--output", ""], "--output is empty: is a variable not set?"),
         (["--input", "a", " ", "--output", "b"], "a path to read is empty"),
         (["", "--output", "b"], "a path to read is empty"),

@@ -35,7 +35,7 @@ def test_state_in_a_line() -> None:
 
 @pytest.fixture
 def tally() -> progress.Tally:
-    tally = progress.new_tally()
+    tally = progress.tally_in(progress.tally_file())
     progress.adopt(tally)
     yield tally
     progress.adopt(None)
@@ -53,6 +53,14 @@ def test_counts_pages_and_errors(tally: progress.Tally) -> None:
         progress.count(element)
     assert tally[:3] == [0, 3, 3]
     assert 10_000 < tally[progress.PEAK] < 100_000_000
+
+
+def test_the_last_files_that_were_taken_are_known(tally: progress.Tally) -> None:
+    for number in range(0, 300, 3):
+        progress.take(number)
+    assert progress.last_taken(tally, 0) == list(range(300 - 3 * progress.WINDOW, 300, 3))
+    assert progress.last_taken(tally, 97) == [291, 294, 297]
+    assert progress.last_taken(tally, 100) == []
 
 
 def test_files_count_by_their_parts(tally: progress.Tally) -> None:

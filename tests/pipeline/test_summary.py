@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.summary import Summary, save, summarize, versions
 from pipeline.waves import Marker
+from transforms.sources import IN_OUTPUTS
 
 ONE = Marker(
     0, 10, 9, 50, {"not_found": 1}, {"detect": 1_500_000, "read": 200}, 5.0, "tiny", "id", {}, "run-1"
@@ -55,6 +56,12 @@ def test_text_tells_what_was_left_out_most_first() -> None:
     left_out = dict.fromkeys(("no suffix", ".xml", ".md", ".csv", ".py"), 1) | {".txt": 2000}
     text = str(replace(summary([ONE], []), left_out=left_out))
     assert "\nLeft out 2,005 files of other kinds: 2,000 .txt, 1 .csv, 1 .md, 1 .py, 1 .xml.\n" in text
+
+
+def test_text_tells_of_images_where_jobs_write() -> None:
+    text = str(replace(summary([ONE], []), left_out={IN_OUTPUTS: 2}))
+    assert "\nLeft out 2 images in folders of outputs: move them to have them read.\n" in text
+    assert "other kinds" not in text
 
 
 def test_text_tells_how_to_read_again_what_may_be_readable_now() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import importlib.util
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from pipeline import progress
 from pipeline.__main__ import main
 from pipeline.options import JobOptions
 from pipeline.status import DONE, INTERRUPTED
+from pipeline.waves import JobError
 from pipeline.workers import WorkerDiedError, Workers, WorkersStuckError
 from tests.builders import write_pages
 
@@ -232,19 +236,73 @@ def test_a_worker_that_is_killed_is_noticed(
         workers.attend(work)
 
 
-def test_workers_that_do_not_get_on_are_stuck(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+class Ticks:
+    """Stands for the looks at workers: each look is one step of a story, and no time passes.
+
+    Args:
+        steps: the story's, the outcome's the last one.
+    """
+
+    def __init__(self, steps: Iterator[None]) -> None:
+        self._steps = steps
+
+    def __call__(self, outcomes: Any, seconds: float) -> Any:
+        done = next(self._steps, self) is self
+        return concurrent.futures.wait(outcomes, None if done else 0)
+
+
+def test_a_file_that_keeps_a_worker_is_told_and_one_that_gets_on_is_not(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.workers.SUSPECT_S", 1.0)
+    one, other = workers.tallies()
+    hold = threading.Event()
+
+    def take(tally: progress.Tally, number: int) -> None:
+        progress.adopt(tally)
+        progress.take(number)
+        progress.adopt(None)
+
+    def slowly() -> Iterator[None]:
+        take(one, 0)
+        for _ in range(30):
+            one[progress.SIGNS] += 1
+            yield
+        one[progress.PARTS] += progress.FILE
+        yield from [None] * 30  # its file is read, the rows are being written
+        hold.set()
+
+    monkeypatch.setattr("pipeline.workers.wait", Ticks(slowly()))
+    workers.attend(hold.wait)
+
+    def stays() -> Iterator[None]:
+        for number in (0, 2):
+            take(one, number)
+            yield
+        one[progress.PARTS] += progress.FILE
+        while True:
+            take(other, 3)
+            other[progress.PARTS] += progress.FILE
+            yield
+
+    hold.clear()
+    monkeypatch.setattr("pipeline.workers.wait", Ticks(stays()))
+    with pytest.raises(WorkersStuckError) as stuck:
+        workers.attend(hold.wait)
+    assert stuck.value.suspects == [0, 2]
+    assert stuck.value.taken == 4
+    hold.set()
+
+
+def test_workers_that_never_take_a_file_are_no_file_s_fault(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.workers.STUCK_S", 1.0)
-    (tally, *_) = workers.tallies()
-
-    def gets_on() -> int:
-        for _ in range(8):
-            time.sleep(0.3)
-            tally[progress.PARTS] += 1
-        return 7
-
-    assert workers.attend(gets_on) == 7
-    with pytest.raises(WorkersStuckError):
-        workers.attend(lambda: time.sleep(20))
+    hold = threading.Event()
+    monkeypatch.setattr("pipeline.workers.wait", Ticks(itertools.repeat(None)))
+    with pytest.raises(JobError, match="no worker process has taken a file"):
+        workers.attend(hold.wait)
+    hold.set()
 
 
 def test_a_pipeline_s_own_failure_is_no_worker_s_death(
@@ -270,13 +328,6 @@ def test_a_death_that_a_pipeline_notices_first_is_a_death(workers: Workers) -> N
 
 def test_each_pipeline_begins_with_the_first_file(workers: Workers) -> None:
     assert workers.attend(lambda: [workers._turn.take() for _ in range(7)]) == list(range(7))
-    assert workers.attend(lambda: workers._turn.take()) == 0
-
-
-def test_a_worker_that_was_stopped_while_it_took_a_file_holds_nobody_up(workers: Workers) -> None:
-    workers._turn._get()  # as a worker that is killed then never hands it on
-    workers.stop()
-    workers.start()
     assert workers.attend(lambda: workers._turn.take()) == 0
 
 
@@ -310,12 +361,45 @@ def test_a_pipeline_left_alone_finds_no_other_worker(workers: Workers) -> None:
         pipeline.run()
 
 
+def test_a_pipeline_s_services_are_on_a_socket_of_this_user_alone(workers: Workers, tmp_path: Path) -> None:
+    import apache_beam as beam
+    import grpc
+    from apache_beam.portability.api import beam_artifact_api_pb2
+    from apache_beam.portability.api import beam_artifact_api_pb2_grpc as service
+
+    from pipeline import runner
+
+    driver, report, folder = os.getpid(), tmp_path / "report", Path(workers.socket()).parent
+
+    def look(_: int) -> None:  # in a worker, while the driver serves it
+        held = {os.readlink(path) for path in Path(f"/proc/{driver}/fd").iterdir() if path.is_symlink()}
+        tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+        listening = [line.split() for table in tables for line in table if line.split()[3] == "0A"]
+        ports = [line[1] for line in listening if f"socket:[{line[9]}]" in held]
+        socket = max(folder.iterdir(), key=lambda path: int(path.name))  # others were left alone before
+        stub = service.ArtifactRetrievalServiceStub(grpc.insecure_channel(f"unix:{socket}"))
+        try:
+            list(stub.GetArtifact(beam_artifact_api_pb2.GetArtifactRequest(), timeout=20))
+            answer = "answered"
+        except grpc.RpcError as error:
+            answer = error.code().name
+        report.write_text(f"{ports} {folder.stat().st_mode & 0o777:o} {answer}")
+
+    def work() -> None:
+        with beam.Pipeline(runner=runner.local_runner(workers)) as pipeline:
+            _ = pipeline | beam.Create([1]) | beam.Reshuffle() | beam.Map(look)
+
+    workers.attend(work)
+    assert report.read_text() == "[] 700 UNIMPLEMENTED"
+
+
 def test_no_process_of_the_job_imports_torch(tmp_path: Path, bundle: str) -> None:
     assert importlib.util.find_spec("torch"), "it is installed, or this would prove nothing"
     write_pages(tmp_path / "in", 1)
     script = Path(sys.executable).with_name("ppocr-beam")
-    command = [sys.executable, "-X", "importtime", str(script), str(tmp_path / "in"), "--bundle", bundle]
-    done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True)
+    command = [str(script), str(tmp_path / "in"), "--bundle", bundle, "--output", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == DONE
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     # In the driver, and in the process that workers are forked from.

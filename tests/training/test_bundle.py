@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 import cv2
+import onnx
 import pytest
 
 from models.bundle import MODELS, About, load_bundle
 from models.records import UsageError
 from tests.training.tiny import CHARSET, tiny_models
 from training.__main__ import main
-from training.bundle import CARD, Limits, make_bundle, override, read_specimens, size
+from training.bundle import CARD, NOTICE, Limits, make_bundle, override, read_specimens, size
 from training.checkpoint import load_network
-from training.graph import load_trained
+from training.graph import METADATA, load_trained
 from training.specimen import TEXTS, specimen
 
 ANY = Limits(least_words=0.0)
@@ -42,6 +43,22 @@ def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path
     for said in ("Model card: tiny", "ICDAR SROIE 2019", "| receipts | 3 | 0.500 | - | 0.750 |", "5 steps"):
         assert said in card
     assert 0.0 <= read_specimens(bundle, pages=1) <= 1.0
+
+
+def test_models_that_began_as_stock_weights_come_with_a_notice(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    file = onnx.load(models["recognition"])
+    entry = next(entry for entry in file.metadata_props if entry.key == METADATA)
+    said = json.loads(entry.value)
+    said["training"]["network"]["name"] = "stock"
+    entry.value = json.dumps(said)
+    onnx.save(file, tmp_path / "stock.onnx")
+    about = About("tiny", source="PP-OCRv6 tiny, trained on")
+    make_bundle({**models, "recognition": tmp_path / "stock.onnx"}, about, tmp_path / "tiny", limits=ANY)
+    notice = (tmp_path / "tiny" / NOTICE).read_text("utf-8")
+    assert "PP-OCR's own: recognition (PP-OCRv6 tiny, trained on)" in notice
+    assert "PaddlePaddle Authors" in notice and "Apache License, Version 2.0" in notice
 
 
 @pytest.mark.parametrize(

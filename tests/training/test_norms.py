@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,7 @@ from training.networks import build_network
 from training.norms import FILTER_RMS, measure_norms, unfold
 from training.recover import start_from_bundle
 from training.strategies.pretrained import load_fitting
-from training.tasks.loop import build_task
+from training.tasks.loop import build_task, with_pretrained_network
 
 
 @pytest.mark.parametrize(
@@ -69,6 +68,10 @@ def test_measured_norms_say_the_same_in_evaluation_and_nearly_so_in_training() -
     assert apart < 1e-3
 
 
+def begun_with(checkpoint: Path) -> list[str]:
+    return ["network.name=pretrained", f"pretrained={checkpoint}"]
+
+
 def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its norms, alive again, read in training nearly what they read in evaluation."""
     out = tmp_path / "start.safetensors"
@@ -78,8 +81,8 @@ def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.
     network = load_network(out)
     said = start_from_bundle(load_bundle("latin"), "recognition")
     assert set(network.state_dict()) == set(said.weights)
-    config = load_config("recognition_latin", ["data.sources=[{seed: 6}]", "data.dev=[]"])
-    lines = build_task(config).train[0].images
+    config = load_config("recognition_latin", ["data.sources=[{seed: 6}]", "data.dev=[]", *begun_with(out)])
+    lines = build_task(with_pretrained_network(config)).train[0].images
     with torch.no_grad():
         evaluated, trained = network.eval()(lines), network.train()(lines)
     assert evaluated.argmax(2).eq(trained.argmax(2)).float().mean() > 0.9
@@ -99,9 +102,9 @@ def test_a_bundle_s_detector_can_be_trained_on(tmp_path: Path, capsys: pytest.Ca
     source = f"data.sources=[{{labels: {tmp_path / 'Label.txt'}}}]"
     out = tmp_path / "start.safetensors"
     assert main(["recover", "detection_latin", "--batches", "2", "--output", str(out), source]) == 0
-    (shape,) = shlex.split(capsys.readouterr().out.splitlines()[-1])
-    config = load_config("detection_latin", [shape, source, "data.dev=[]"])
-    network = build_task(config).system.net.eval()
+    assert "network.name=pretrained" in capsys.readouterr().out
+    config = load_config("detection_latin", [source, "data.dev=[]", *begun_with(out)])
+    network = build_task(with_pretrained_network(config)).system.net.eval()
     assert load_fitting(network, load_checkpoint(out).group("net")) == []
     said = start_from_bundle(load_bundle("latin"), "detection")
     before = build_network(said.network.name, said.network.options).eval()

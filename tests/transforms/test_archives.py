@@ -3,7 +3,9 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -132,6 +134,10 @@ class TestTar:
         for data in (header.tobuf() + bytes(2048), gzip.compress(header.tobuf() + bytes(2048))):
             assert told(read(data)) == [("s.tar", "corrupt")]
 
+    def test_members_of_one_name_are_told_apart(self) -> None:
+        data = tar([("a.jpg", b"1"), ("b.txt", b"-"), ("a.jpg", b"22"), ("a.jpg#2", b"-"), ("a.jpg", b"333")])
+        assert told(read(data)) == [("s.tar#a.jpg", 1), ("s.tar#a.jpg#2", 2), ("s.tar#a.jpg#4", 3)]
+
     def test_headers_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = []
         monkeypatch.setattr(
@@ -141,17 +147,107 @@ class TestTar:
         assert max(kept) <= 1
 
 
+def zipped(
+    members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"", force: bool = False
+) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.comment = comment
+        for name, data in members.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=force) as file:
+                file.write(data)
+    return buffer.getvalue()
+
+
+class TestZip:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"method": zipfile.ZIP_STORED},
+            {"method": zipfile.ZIP_BZIP2},
+            {"method": zipfile.ZIP_LZMA},
+            {"comment": b"told " * 99},
+            {"force": True},
+        ],
+    )
+    def test_members_are_the_images(self, options: dict[str, Any]) -> None:
+        names = ["a.jpg", "d/ü.PNG", "../x.jpg", "/y.tif", "#.jpg"]
+        others = ["a.json", "readme", "__MACOSX/._a.jpg", "inner.zip", "inner.tar"]
+        data = zipped({name: name.encode() for name in names + others}, **options)
+        found = list(members("s.zip", io.BytesIO(data), len(data), MAX))
+        assert {m.uri: m.data for m in found if m.data is not None} == {
+            f"s.zip#{name}": name.encode() for name in names
+        }
+        assert [m.uri for m in found if m.data is None] == [f"s.zip#{name}" for name in others]
+        assert [m.end for m in found] == sorted(m.end for m in found) and found[-1].end == 1
+
+    def test_folders_are_no_members(self) -> None:
+        assert told(read(zipped({"d.jpg/": b"", "d.jpg/a.jpg": b"x"}))) == [("s.tar#d.jpg/a.jpg", 1)]
+
+    def test_members_over_the_cap_are_errors_and_the_rest_is_read(self) -> None:
+        data = zipped({"a.jpg": b"x" * 100, "b.jpg": b"x" * 101, "c.jpg": b"x"})
+        assert told(read(data, max_bytes=100)) == [
+            ("s.tar#a.jpg", 100),
+            ("s.tar#b.jpg", "too_large"),
+            ("s.tar#c.jpg", 1),
+        ]
+
+    def test_a_broken_member_is_an_error_alone(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"abcd" * 9, "b.jpg": b"efgh" * 9}, zipfile.ZIP_STORED))
+        data[data.index(b"abcd")] ^= 1
+        assert told(read(bytes(data))) == [("s.tar#a.jpg", "corrupt"), ("s.tar#b.jpg", 36)]
+
+    def test_a_member_with_a_password_is_an_error_alone(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"x", "b.jpg": b"y"}))
+        directory = data.index(b"PK\1\2")
+        data[directory + 8] |= 1
+        assert told(read(bytes(data))) == [("s.tar#a.jpg", "encrypted"), ("s.tar#b.jpg", 1)]
+
+    def test_a_size_that_is_a_lie_takes_no_more_memory(self) -> None:
+        data = bytearray(zipped({"a.jpg": bytes(1 << 24)}))
+        directory = data.index(b"PK\1\2")
+        data[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+        ((_, kind),) = told(read(bytes(data)))
+        assert kind == "corrupt"
+
+    def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(archives, "_FREE_BYTES", 1 << 16)
+        bomb = zipped({f"{i}.jpg": bytes(1 << 20) for i in range(9)})
+        found = told(read(bomb))
+        assert found[-1] == ("s.tar", "too_large") and len(found) < 9
+
+    def test_a_giant_directory_is_not_read(self) -> None:
+        data = bytearray(zipped({"a.jpg": b"x"}))
+        end = data.rindex(b"PK\5\6")
+        data[end + 12 : end + 16] = (1 << 30).to_bytes(4, "little")
+        assert told(read(bytes(data))) == [("s.tar", "too_large")]
+        data[end + 12 : end + 16] = b"\xff" * 4
+        wide = b"PK\6\6" + bytes(36) + (1 << 40).to_bytes(8, "little") + bytes(8)
+        assert told(read(bytes(data[:end]) + wide + bytes(data[end:]))) == [("s.tar", "too_large")]
+
+    @pytest.mark.parametrize("tenth", range(1, 10))
+    def test_a_cut_is_told(self, tenth: int) -> None:
+        whole = zipped({f"{i}.jpg": bytes([i]) * 4000 for i in range(8)}, zipfile.ZIP_STORED)
+        ((uri, kind),) = told(read(whole[: len(whole) * tenth // 10]))
+        assert (uri, kind) == ("s.tar", "truncated")
+
+    def test_without_images(self) -> None:
+        assert told(read(zipped({}))) == [("s.tar", "no_images")]
+        assert told(read(zipped({"a.txt": b"x"}))) == [("s.tar", "no_images")]
+
+
 class TestParquet:
     @pytest.mark.parametrize(
         ("columns", "expected"),
         [
             ({"bytes": [b"a", b"bc", b"d"]}, [("s.tar#0", 1), ("s.tar#1", 2), ("s.tar#2", 1)]),
-            ({"bytes": [b"a", b"bc"], "uri": ["u.jpg", None]}, [("u.jpg", 1), ("s.tar#1", 2)]),
-            ({"bytes": [b"a"], "path": ["p.jpg"], "uri": ["u.jpg"]}, [("u.jpg", 1)]),
-            ({"bytes": [b"a"], "path": ["p.jpg"]}, [("p.jpg", 1)]),
+            ({"bytes": [b"a", b"bc"], "uri": ["u.jpg", None]}, [("s.tar#u.jpg", 1), ("s.tar#1", 2)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"], "uri": ["u.jpg"]}, [("s.tar#u.jpg", 1)]),
+            ({"bytes": [b"a"], "path": ["p.jpg"]}, [("s.tar#p.jpg", 1)]),
             ({"bytes": [b"a"], "path": [7]}, [("s.tar#0", 1)]),
             ({"bytes": pa.array([b"a"], pa.large_binary())}, [("s.tar#0", 1)]),
-            ({"bytes": [b"a"], "uri": pa.array(["u.jpg"], pa.large_string())}, [("u.jpg", 1)]),
+            ({"bytes": [b"a"], "uri": pa.array(["u.jpg"], pa.large_string())}, [("s.tar#u.jpg", 1)]),
             ({"image": [{"bytes": b"a", "path": "p"}, {"bytes": None, "path": "p"}, None]},
              [("s.tar#0", 1), ("s.tar#1", "no_images"), ("s.tar#2", "no_images")]),
             ({"bytes": [b"a", None]}, [("s.tar#0", 1), ("s.tar#1", "no_images")]),
@@ -185,11 +281,20 @@ class TestParquet:
         assert len(seen) == len(rows)
         assert all(taken < (row + 1) * 50_000 + 4 * MAX for row, taken in enumerate(seen))
 
+    def test_names_of_rows_are_names_of_no_other_file_and_of_no_other_row(self) -> None:
+        names = ["/etc/shadow", "gs://b/a.jpg", "/etc/shadow", None, "3", "/etc/shadow#2"]
+        found = told(read(parquet({"bytes": [b"a"] * 6, "uri": names})))
+        expected = ["/etc/shadow", "gs://b/a.jpg", "/etc/shadow#2", "3", "3#4", "/etc/shadow#2#5"]
+        assert found == [(f"s.tar#{name}", 1) for name in expected]
+
     def test_a_name_that_is_not_utf8_is_its_row_s_alone(self) -> None:
         names = pa.Array.from_buffers(
             pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"\xffb")]
         )
-        assert told(read(parquet({"bytes": [b"a", b"b"], "uri": names}))) == [("\\xff", 1), ("b", 1)]
+        assert told(read(parquet({"bytes": [b"a", b"b"], "uri": names}))) == [
+            ("s.tar#\\xff", 1),
+            ("s.tar#b", 1),
+        ]
 
     def test_a_missing_column_names_those_there_are(self) -> None:
         (member,) = read(parquet({"label": [1], "text": ["a"]}))
@@ -219,7 +324,8 @@ def test_what_is_no_archive(data: bytes, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.tar", "b/A.TAR.GZ", "a.tgz", "a.parquet", "a?b.tar", "n\nl.tar", "https://h/a.tar?sig=1"]
+    "name",
+    ["a.tar", "b/A.TAR.GZ", "a.tgz", "a.zip", "a.parquet", "a?b.tar", "n\nl.tar", "https://h/a.tar?sig=1"],
 )
 def test_archives_are_known_by_their_names(name: str) -> None:
     assert is_archive(name)

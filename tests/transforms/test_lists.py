@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,12 @@ def test_lines_are_files(kind: str) -> None:
     )
     assert listed[:3] == [storage.stat(uri) for uri in ("s/a.jpg", "s/b c.jpg", "s/t.tar")]
     assert listed[3:] == [Source("gs://b/x.jpg"), Source("s/none.jpg")]
+
+
+def test_lines_of_text_that_begin_with_a_hash_are_comments() -> None:
+    touch("#1.jpg")
+    Path("list.txt").write_text("# scans of May\ns/a.jpg\n#s/none.jpg\n./#1.jpg\n#\n")
+    assert uris("list.txt") == ["s/a.jpg", "#1.jpg"]
 
 
 def test_names_are_looked_for_beside_it_first(here: Path) -> None:
@@ -170,6 +177,42 @@ def test_whose_uris_are_no_text(column: pa.Array, found: str) -> None:
 def test_a_column_of_categories_is_text() -> None:
     pq.write_table(pa.table({"uri": pa.array(["s/a.jpg"]).dictionary_encode()}), "list.parquet")
     assert uris("list.parquet") == ["s/a.jpg"]
+
+
+def test_that_breaks_off_is_told_in_one_line() -> None:
+    rows = pa.table({"uri": [f"gs://b/{i}.jpg" for i in range(20_000)]})
+    pq.write_table(rows, "list.parquet", row_group_size=10_000, compression="none", use_dictionary=False)
+    data = bytearray(Path("list.parquet").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 9000] = b"\xff" * 9000
+    Path("list.parquet").write_bytes(data)
+    with pytest.raises(UsageError, match=r"list\.parquet: the list cannot be read on"):
+        uris("list.parquet")
+
+
+@pytest.mark.parametrize("pattern", ["s/*", "s/**", "gs://bucket/s/*"])
+@pytest.mark.parametrize("suffix", ["txt", "csv", "jsonl", "parquet"])
+def test_what_a_glob_matches_is_no_list(pattern: str, suffix: str, cloud: FakeCloud) -> None:
+    write(suffix, ["/etc/passwd"])
+    Path(f"list.{suffix}").rename(f"s/list.{suffix}")
+    for path in Path("s").iterdir():
+        cloud.files[f"s/{path.name}"] = path.read_bytes()
+    left_out: Counter[str] = Counter()
+    found = [source.uri.removeprefix("gs://bucket/") for source in list_sources([pattern], left_out)]
+    lists = ["s/list.parquet"] if suffix == "parquet" else []  # which it may be, or hold images
+    assert found == ["s/a.jpg", "s/b c.jpg", *lists, "s/t.tar"]
+    assert left_out == ({} if lists else {f".{suffix}": 1})
+
+
+def test_a_glob_that_matches_lists_alone_says_how_they_are_read() -> None:
+    write("txt", ["s/a.jpg"])
+    with pytest.raises(UsageError, match="Lists of files are to be named one by one"):
+        uris("*.txt")
+
+
+def test_half_a_character_in_an_etag_is_no_etag() -> None:
+    Path("list.jsonl").write_text('{"uri": "gs://b/a.jpg", "etag": "\\ud800"}\n')
+    assert list(list_sources(["list.jsonl"])) == [Source("gs://b/a.jpg")]
 
 
 def test_that_is_not_utf8() -> None:

@@ -13,7 +13,11 @@ from transforms import rows
 
 SQUARE = np.array([[1, 2], [31, 2], [31, 12.5], [1, 12.5]], np.float32)
 LINE = Line(SQUARE, 0.75, text="résumé", confidence=0.5, direction=180, direction_confidence=0.875)
-PAGE = Page("scans/a b.png", 2, "v1", 1234, "ab12", 640, 480, lines=(LINE, replace(LINE, text="two")))
+PAGE = Page(
+    *("scans/a b.png", 2, "v1", 1234, "ab12", 640, 480),
+    lines=(LINE, replace(LINE, text="two")),
+    damage="Its end is missing.",
+)
 
 
 def table(page: Page) -> pa.Table:
@@ -34,6 +38,7 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "text": "résumé\ntwo",
         "bundle_id": "bundle",
         "run_id": "run",
+        "damage": "Its end is missing.",
     }
     assert [line["text"] for line in lines] == ["résumé", "two"]
     assert lines[0] == {

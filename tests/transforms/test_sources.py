@@ -41,7 +41,7 @@ class TestFilesAndFolders:
     def test_what_is_left_out_is_counted(self, here: Path) -> None:
         touch("s/a.jpg", "s/b.docx", "s/c.docx", "s/d.txt", "t/e.jpg", "t/f.TXT")
         left_out: Counter[str] = Counter()
-        assert len(list(list_sources(["s", "t", "s/d*"], left_out))) == 3
+        assert len(list(list_sources(["s", "t", "s/*.docx"], left_out))) == 4
         assert left_out == {".docx": 2, ".txt": 2}
 
     def test_outputs_of_the_job_are_no_inputs(self, here: Path) -> None:
@@ -53,6 +53,17 @@ class TestFilesAndFolders:
             "s/_waves/lock.json", "s/pages/wave-00000-of-1.parquet", "s/a.jpg", "s/b.jpg", "s/q/pages/c.jpg"
         )
         assert uris("s") == ["s/a.jpg", "s/b.jpg", "s/q/pages/c.jpg"]
+
+    def test_images_in_outputs_are_counted(self, here: Path) -> None:
+        touch("s/_manifest/0.parquet", "s/pages/1.jpg", "s/pages/wave-0.parquet", "s/a.jpg", "s/overlay.png")
+        touch("s/out/_waves/lock-0-of-2.json", "s/out/b.jpg", "s/out/overlay.png", "s/out/pages/p.parquet")
+        left_out: Counter[str] = Counter()
+        assert [source.uri for source in list_sources(["s"], left_out)] == ["s/a.jpg", "s/overlay.png"]
+        assert left_out == {sources.IN_OUTPUTS: 2}
+
+    def test_a_stray_file_makes_no_output_of_its_folder(self, here: Path) -> None:
+        touch("s/_waves/x.json", "s/a.jpg", "s/_waves/b.jpg", "s/_manifest/list.parquet")
+        assert uris("s") == ["s/_manifest/list.parquet", "s/_waves/b.jpg", "s/a.jpg"]
 
     def test_a_hidden_folder_that_is_named_is_read(self, here: Path) -> None:
         touch(".cache/a.jpg")
@@ -87,6 +98,11 @@ class TestFilesAndFolders:
         names = [f"{name}.jpg" for name in ("a/0", "a/1", "b/0", "b/1", "a/2", "b/2", "c/0", "c/1", "c/2")]
         assert listed == names
         assert left_out == {".txt": 2}
+
+    def test_a_url_that_is_signed_twice_is_one_file(self, here: Path) -> None:
+        urls = [f"https://host/a.jpg?X-Amz-Signature={signature}" for signature in "ab"]
+        Path("list.txt").write_text("\n".join([*urls, "https://host/a.jpg?id=2"]))
+        assert uris("list.txt") == [urls[0], "https://host/a.jpg?id=2"]
 
     def test_an_error_of_one_input_ends_the_listing(self, here: Path) -> None:
         touch("s/a.jpg")
@@ -134,6 +150,10 @@ class TestGlobs:
         assert sorted(uris(pattern)) == expected
         regex = re.compile(_glob_regex(f"gs://b/{pattern}"), re.DOTALL)
         assert [name for name in self.FILES if regex.fullmatch(f"gs://b/{name}")] == expected
+
+    def test_names_that_are_not_utf8_are_matched(self, here: Path) -> None:
+        touch(os.fsdecode(b"s/t/\xff.jpg"), "s/.h/b.jpg")
+        assert uris("s/**/*.jpg") == uris("s/*/*.jpg") == [f"file://{here}/s/t/%FF.jpg"]
 
     def test_a_match_that_leads_nowhere_is_left_to_the_reader(self, here: Path) -> None:
         touch("s/a.jpg", "s/c.jpg")

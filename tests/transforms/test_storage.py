@@ -357,6 +357,51 @@ class TestListing:
         found = [os.path.relpath(source.uri, tmp_path) for source in storage.list_files(str(tmp_path))]
         assert found == ["a/b.jpg", "gone.jpg"]
 
+    def test_links_among_folders_list_each_file_once_by_its_own_name(self, tmp_path: Path) -> None:
+        numbers = range(8)  # all ways through them would be a hundred thousand
+        for i in numbers:
+            (tmp_path / "in" / str(i)).mkdir(parents=True)
+            (tmp_path / "in" / str(i) / "a.jpg").write_bytes(b"x")
+            for j in numbers:
+                (tmp_path / "in" / str(i) / f"0to{j}").symlink_to(f"../{j}")
+        found = [os.path.relpath(source.uri, tmp_path) for source in storage.list_files(str(tmp_path / "in"))]
+        assert found == [f"in/{i}/a.jpg" for i in numbers]
+
+    def test_links_lead_out_and_into_hidden_folders_and_the_log_says_so(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for folder in ("in/.trees/b", "elsewhere/deep"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / "a.jpg").write_bytes(b"x")
+        (tmp_path / "in" / ".trees" / "again").symlink_to("../.trees")
+        (tmp_path / "elsewhere" / "back").symlink_to("../in")
+        for name, target in (("now", ".trees/b"), ("out", "../elsewhere"), ("out2", "../elsewhere")):
+            (tmp_path / "in" / name).symlink_to(target)
+        found = [os.path.relpath(source.uri, tmp_path) for source in storage.list_files(str(tmp_path / "in"))]
+        assert found == ["in/.trees/b/a.jpg", "in/now/a.jpg", "in/out/deep/a.jpg"]
+        (told,) = caplog.messages
+        assert (
+            told
+            == f"{tmp_path}/in/out leads out of {tmp_path}/in: what lies in {tmp_path}/elsewhere is read too"
+        )
+
+    def test_folders_may_be_nested_deeper_than_calls_and_open_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for _ in range(1500):
+            os.mkdir("d")
+            os.chdir("d")
+        Path("a.jpg").write_bytes(b"x")
+        monkeypatch.chdir(tmp_path)
+        found = [source.uri for source in storage.list_files("d")]
+        assert found == [f"{'d/' * 1500}a.jpg"]
+        for depth in range(1500, 0, -1):  # what removes temporary folders calls itself
+            folder = "/".join(["d"] * depth)
+            for name in os.listdir(folder):
+                os.remove(f"{folder}/{name}")
+            os.rmdir(folder)
+
     def test_folder_that_cannot_be_listed_is_given_itself(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -612,27 +657,53 @@ class TestHttp:
         ("https://user:pass@host/a.jpg", "https://host/a.jpg"),
         ("https://user:p@ss@host/a.jpg", "https://host/a.jpg"),
         ("cannot read https://user:p@ss@host, nor me@host", "cannot read https://host, nor me@host"),
-        ("https://user:p@ss@host?to=me@host", "https://host?to=me@host"),
+        ("https://user:p@ss@host?to=me@host", "https://host?to=…c7e6bb72dc9b"),
+        ("https://user:p/ss@host/a.jpg", "https://host/a.jpg"),
+        ("https://user:p#ss@host/a.jpg", "https://host/a.jpg"),
+        ("https://user:p?s&s=s@host/a.jpg", "https://host/a.jpg"),
+        ("https://user:p ss@host/a b.jpg", "https://host/a b.jpg"),
+        ("https:/user:pass@host/a.jpg", "https:/host/a.jpg"),
+        ("lists/https:/user:pass@host/a.jpg: is gone", "lists/https:/host/a.jpg: is gone"),
+        ("https://user:pass/a.jpg", "https://user:…"),
+        ("https://host:80/a@b.jpg", "https://host:80/a@b.jpg"),
+        ("http://[::1]:80/a@b.jpg", "http://[::1]:80/a@b.jpg"),
         ("https://host/a@b.jpg", "https://host/a@b.jpg"),
-        ("https://host?to=me@host", "https://host?to=me@host"),
+        ("https://host?to=me@host", "https://host?to=…c7e6bb72dc9b"),
         ("https://host#me@host", "https://host#me@host"),
         ("abfs://container@host/a@b.jpg", "abfs://container@host/a@b.jpg"),
         ("abfss://container@host/a.jpg", "abfss://container@host/a.jpg"),
         ("https://host/a.jpg?id=5&w=20", "https://host/a.jpg?id=5&w=20"),
-        ("https://host/a?api_key=abc&Expires=9", "https://host/a?api_key=…&Expires=9"),
+        ("https://host/a?api_key=abc&v=9", "https://host/a?api_key=…&v=9"),
+        (
+            "https://host/a?Signature=abc&Expires=9&Key-Pair-Id=k",
+            "https://host/a?Signature=…&Expires=…&Key-Pair-Id=…",
+        ),
+        ("https://host/a?sv=1&se=2026&sr=b&sig=abc", "https://host/a?sv=…&se=…&sr=…&sig=…"),
+        ("https://host/a?se=2026&amp;sig=abc", "https://host/a?se=…&amp;sig=…"),
+        ("https://host/a?id=1;sig=abc", "https://host/a?id=1;sig=…"),
+        ("https://host/a.jpg;jsessionid=abc?id=1", "https://host/a.jpg;jsessionid=…?id=1"),
+        ("https://host/a;sid=abc/b;v=1.jpg?c=d?e", "https://host/a;sid=…/b;v=1.jpg?c=…cad3b470316c"),
+        ("https://host/a.jpg#access_token=abc", "https://host/a.jpg#access_token=…"),
+        ("https://host/a.tar#b=1/c.jpg", "https://host/a.tar#b=1/c.jpg"),
+        ("https://host/a?pass=abc&otp=123&sas=abc", "https://host/a?pass=…&otp=…&sas=…"),
+        ("https://host/a?pass=a b c", "https://host/a?pass=…"),
+        ("https://host/a?url=https%3A%2F%2Fb%3Fsig%3Dabc", "https://host/a?url=…94b02a1298b2"),
+        ("s3://bucket/a?b=c&sig=abc", "s3://bucket/a?b=c&sig=…"),
         ("https://host/a?access_token=abc#p.jpg", "https://host/a?access_token=…#p.jpg"),
         ("https://host/a?X-Goog-Credential=me&sess=1", "https://host/a?X-Goog-Credential=…&sess=…"),
         ("https://host/a?%73ig=abc", "https://host/a?%73ig=…"),
         ("https://host/a?X-Amz-Signature=abc&v=1", "https://host/a?X-Amz-Signature=…&v=1"),
-        ("https://host/a?id=1&sig=abc: failed", "https://host/a?id=1&sig=… failed"),
+        ("https://host/a?id=1&sig=abc: failed", "https://host/a?id=1&sig=…: failed"),
+        ("(https://host/a?id=1&sig=abc) failed", "(https://host/a?id=1&sig=…) failed"),
         ("no/uri@all?sig=1", "no/uri@all?sig=1"),
     ],
 )
 def test_secrets_are_not_shown(text: str, shown: str) -> None:
     assert storage.redacted(text) == shown
+    assert storage.redacted(shown) == shown
 
 
-@pytest.mark.parametrize("name", ["key", "token", "fileKey", "code"])
+@pytest.mark.parametrize("name", ["key", "token", "fileKey", "code", "ticket", "user", "q", "anything"])
 def test_urls_that_differ_stay_different(name: str) -> None:
     uris = [f"https://host/get?{name}={value}&v=1" for value in ("secret-1", "secret-2")]
     shown = [storage.redacted(uri) for uri in uris]

@@ -1,10 +1,11 @@
-"""`ppocr-train data`: check, crop, split, pack, relabel, mark and preview labelled images.
+"""`ppocr-train data`: check, crop, split, pack, relabel, mark and preview labelled images, or draw PDFs.
 
 ppocr-train data check receipts/Label.txt --charset latin
 ppocr-train data pack receipts/Label.txt runs/data/receipts
 ppocr-train data relabel runs/data/receipts --teacher ppocrv6-small
 ppocr-train data mark receipts/Label.txt receipts/Marked.txt --teacher ppocrv6-small
 ppocr-train data preview runs/data/receipts sheet.png
+ppocr-train data pdf manuals/ --output runs/data/manuals
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.records import UsageError
+from training.pdfs import command as pdf_command
 
 if TYPE_CHECKING:
     from training.data.labels import Problem
@@ -61,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     preview.add_argument("out", type=Path, help="PNG file")
     preview.add_argument("--lines", type=int, default=60)
     preview.add_argument("--seed", type=int, default=0)
+    pdf = verbs.add_parser("pdf", help="draw digital PDFs as pages, labelled by their text layer")
+    pdf_command.add_arguments(pdf)
 
 
 def _labels(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         "relabel": _relabel,
         "mark": _mark,
         "preview": _preview,
+        "pdf": pdf_command.run,
     }
     return verbs[args.verb](args)
 

@@ -2,13 +2,14 @@
 
 ppocr-train recover recognition_latin --bundle latin --output runs/start.safetensors
 ppocr-train train recognition_latin pretrained=runs/start.safetensors --output runs/recognition
+
+A stock PP-OCR network is fitted to what the configuration asks for: grey in the place of colour, another
+height of lines, another charset.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 from pathlib import Path
 
 
@@ -29,6 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=100,
         help="training batches that batch norms are measured on (default: %(default)s)",
     )
+    parser.add_argument(
+        "--columns",
+        action="store_true",
+        help="of a stock recogniser: leave out its last pooling along the line, so that a lower line keeps "
+        "its columns a letter",
+    )
+    parser.add_argument(
+        "--no_gelu",
+        action="store_true",
+        help="of a stock network: hard swish in the place of GELU, which costs a CPU several times as much",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the configuration")
 
 
@@ -36,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Takes the weights out of the bundle, measures batch norms, writes."""
     from models.bundle import load_bundle
     from models.records import UsageError
+    from training.adapt import fit
     from training.config import load_config
     from training.recover import measured, save_start, start_from_bundle
 
@@ -44,12 +57,14 @@ def run(args: argparse.Namespace) -> int:
     if args.batches < 1:
         raise UsageError(f"--batches is {args.batches}, must be 1 or more")
     config = load_config(args.config, args.overrides)
-    start = measured(start_from_bundle(load_bundle(args.bundle), config.task), config, args.batches)
+    bundle = load_bundle(args.bundle)
+    start = start_from_bundle(bundle, config.task)
+    start = fit(
+        start, getattr(bundle.manifest, config.task), config, columns=args.columns, gelu=not args.no_gelu
+    )
+    start = measured(start, config, args.batches)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_start(start, config, args.output)
     print(f"wrote {args.output}: the {config.task} network of {args.bundle}")
-    if "pruned" in start.network.options:  # its weights fit no other network
-        network = json.dumps({"name": start.network.name, "options": start.network.options})
-        print("It was pruned. What is to be trained from it needs its shape:")
-        print(f"  {shlex.quote(f'network={network}')}")
+    print("What is trained from it has its network: network.name=pretrained")
     return 0

@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.geometry import TALL
+from models.geometry import LONG
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
+
+TALL = 1.5
+"""A quad with several letters that is this many times taller than wide is a word that runs downwards."""
 
 
 def read_image(path: Path) -> Image:
@@ -33,10 +36,11 @@ def quad_size(quad: Quad) -> tuple[float, float]:
     return float(max(sides[0], sides[2])), float(max(sides[1], sides[3]))
 
 
-def turned_if_tall(quad: Quad) -> Quad:
-    """The quad, starting at its second corner where the job would turn its crop: the line runs downwards."""
+def turned_if_tall(quad: Quad, text: str) -> Quad:
+    """The quad, starting at its second corner where the line runs downwards: it is long, or a word."""
     width, height = quad_size(quad)
-    return np.roll(quad, -1, axis=0) if height >= TALL * width else quad
+    runs_down = height >= (TALL if len(text) > 1 else LONG) * width
+    return np.roll(quad, -1, axis=0) if runs_down else quad
 
 
 def quad_of(polygon: tuple[tuple[float, float], ...]) -> Quad:

@@ -52,7 +52,7 @@ def _cut(
     image: NDArray[np.uint8], region: Region, max_height: int, margin: float
 ) -> tuple[NDArray[np.uint8], int]:
     if region.polygon:
-        quad = turned_if_tall(quad_of(region.polygon))
+        quad = turned_if_tall(quad_of(region.polygon), region.text)
         return crop_line(image, quad, max_height=max_height, margin=margin)
     # Whoever cut out a line that is an image of its own has turned it: `evaluate` takes it as it is too.
     height, width = image.shape[:2]

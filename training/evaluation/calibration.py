@@ -192,8 +192,8 @@ def measure(pages: Sequence[ReadPage], spec: RecognitionSpec) -> Quality:
     """How confidences and thresholds do on a set."""
     lines = known(pages, spec)
     found = [judged(line.probabilities, spec) for line in lines]
-    sure, right = np.array([each[0] for each in found]), np.array([bool(line.right) for line in lines])
-    marked = np.array([each[2] for each in found])
+    sure, right = np.array([each[0] for each in found]), np.array([bool(line.right) for line in lines], bool)
+    marked = np.array([each[1] for each in found], bool)
     return Quality(
         error=expected_error(sure, right),
         wrong=_share(~right),

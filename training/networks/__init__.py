@@ -16,6 +16,7 @@ NETWORKS: dict[str, str] = {
     "line_net": "training.networks.line_net:line_net",
     "db": "training.networks.db:db",
     "direction": "training.networks.direction:direction",
+    "stock": "training.networks.stock:stock",
 }
 
 COMMON = ("pruned", "quantized")

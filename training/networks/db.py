@@ -24,6 +24,8 @@ from training.networks.slim import SlimNet
 
 SHARPNESS = 50.0
 """The factor k of the differentiable binarization."""
+FLAT = math.log(0.3 / 0.7)
+"""The logit of a threshold map that is 0.3 everywhere."""
 
 
 class DBMaps(NamedTuple):
@@ -153,10 +155,15 @@ class DBNet(nn.Module):
 
         An exported detector holds no threshold head. A random one would send its errors through the rest.
         """
-        convolutions = (nn.Conv2d, nn.ConvTranspose2d)
-        last = [layer for layer in self.threshold.modules() if isinstance(layer, convolutions)][-1]
-        nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, math.log(0.3 / 0.7))  # type: ignore[arg-type]
+        flatten(self.threshold)
+
+
+def flatten(head: nn.Module) -> None:
+    """Makes what a head says 0.3 everywhere, until it has learnt something."""
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    last = [layer for layer in head.modules() if isinstance(layer, convolutions)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, FLAT)  # type: ignore[arg-type]
 
 
 def mobilenet_v3(channels: int = 3, scale: float = 0.5, se: bool = False, size: str = "large") -> nn.Module:

@@ -153,6 +153,22 @@ def creases(image: Image, rng: Random) -> Image:
     return to_bytes(image * factor[..., None])
 
 
+def stains(image: Image, rng: Random) -> Image:
+    """Spots of something spilt and rings of cups, brownish, through which the print is read."""
+    height, width = image.shape[:2]
+    cover = np.zeros((height, width), np.float32)
+    for _ in range(rng.randint(1, 4)):
+        radius = round(min(height, width) * rng.uniform(0.02, 0.14))
+        centre = (rng.randint(0, width), rng.randint(0, height))
+        axes = (radius, max(1, round(radius * rng.uniform(0.6, 1.0))))
+        thick = -1 if rng.random() < 0.5 else max(1, radius // rng.randint(6, 20))
+        cv2.ellipse(cover, centre, axes, rng.uniform(0, 180), 0, 360, rng.uniform(0.08, 0.35), thick)
+    uneven = 1 + 0.35 * np.clip(field(rng, (height, width), 9), -1.5, 1.5)
+    cover = soften(cover, rng.uniform(1, 4)) * uneven
+    colour = floats(looks.colour_near(rng, rng.uniform(60, 150), 0.15)) * floats((0.6, 0.95, 1.2))
+    return to_bytes(image * (1 - cover[..., None] * (1 - colour / 255)))
+
+
 def camera(image: Image, rng: Random, strength: float = 1.0) -> Image:
     """Light, focus, noise and JPEG, each now and then."""
     if rng.random() < 0.35 * strength:

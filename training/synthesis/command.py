@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from models.records import Image, UsageError
 from training.commands import positive
 from training.data.charset import read_charset
 from training.data.crops import read_image
+from training.data.folder import new_folder
 from training.data.labels import images_of, read_labels
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
@@ -180,23 +179,10 @@ def write_set(plan: Plan, output: Path, count: int, workers: int) -> None:
     Raises:
         UsageError: `output` holds something, or cannot be written.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists and is not an empty folder: choose another, or remove it.")
-    aside = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        (aside / "images").mkdir(parents=True)
+    with new_folder(output) as aside:
+        (aside / "images").mkdir()
         rows = [row for chunk in _make_all(plan, aside, count, workers) for row in chunk]
         (aside / LABEL_FILES[plan.what]).write_text("".join(rows), encoding="utf-8")
-        if output.exists():
-            output.rmdir()
-        aside.rename(output)
-    except OSError as error:
-        space = " Free some space, or ask for fewer." if error.errno == errno.ENOSPC else ""
-        raise UsageError(
-            f"{output} cannot be written: {error.strerror or error}. Nothing was kept.{space}"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _make_all(plan: Plan, folder: Path, count: int, workers: int) -> Iterator[list[str]]:

@@ -28,7 +28,10 @@ from training.synthesis.vocabulary import (
     UNITS,
 )
 
-LANGUAGES = {"en": 62, "fr": 13, "de": 13, "es": 7, "it": 5}
+LANGUAGES = {
+    **{"en": 50, "fr": 12, "de": 12, "es": 6, "it": 4, "pt": 3, "nl": 3, "pl": 2, "cs": 2, "sv": 2},
+    **{"tr": 1, "hu": 1, "ro": 1, "da": 1, "fi": 1, "lt": 1, "lv": 1},
+}
 """Languages of the word lists, with their weights."""
 
 MAX_CHARS = 92
@@ -59,7 +62,7 @@ _FALLBACKS = {
 }
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=len(LANGUAGES))
 def _word_list(language: str) -> tuple[str, ...]:
     """The most frequent words of a language that are letters (and inner apostrophes, hyphens) alone."""
     from wordfreq import top_n_list
@@ -105,6 +108,40 @@ def price(rng: Random) -> str:
     if form < 7:
         return f"{amount} {rng.choice(('€', 'EUR', 'CHF', 'SR', 'Z', 'S', '*', 'T', 'kr', 'A', '£', '%'))}"
     return rng.choice((amount, f"-{amount}", f"({amount})", f"{amount}-", f"+{amount}", f"${amount}"))
+
+
+RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def raised(rng: Random) -> str:
+    """Powers, indices, chemical formulas, fractions and angles."""
+    few, many = rng.randint(1, 9), rng.randint(2, 999)
+    power = f"{rng.choice(('', '', '-'))}{rng.randint(2, 12)}".translate(RAISED)
+    index = str(rng.randint(0, 12)).translate(LOWERED)
+    fraction = rng.choice("½¼¾")
+    return rng.choice(
+        (
+            f"{many / 100} × 10{power}",
+            f"{rng.choice('xyzabcnkTV')}{index} = {many / 10}",
+            rng.choice(("H₂O", "CO₂", "H₂SO₄", "NO₃⁻", "Ca₃(PO₄)₂", "O₂", "NH₄⁺", "SiO₂", "CH₄", "Fe₂O₃")),
+            f"{many} {rng.choice(('m²', 'm³', 'cm²', 'km²', 'ft²', 'mm³', 's⁻¹', 'kg/m³', 'cm³'))}",
+            f"{few}{fraction} {rng.choice(('cups', 'h', 'tsp', 'in', 'lb', 'miles', 'oz'))}",
+            f"{fraction} {rng.choice(UNITS)}",
+            f"{rng.randint(0, 89)}°{rng.randint(0, 59):02d}′{rng.choice(('', f'{few}″'))}",
+            f"{rng.choice(('≤', '≥', '≈', '≠'))} {many / 10}",
+            f"{few} ÷ {rng.randint(1, 9)}",
+            f"{rng.choice('xyzr')}{rng.choice('²³⁴ⁿ')} + {many}",
+            f"{many}{rng.choice('¹²³⁴')}",
+            f"{many} {rng.choice(('‰', 'Ω', 'kΩ', 'µm', '°C', '°F'))}",
+        )
+    )
+
+
+def tick(rng: Random) -> str:
+    """A box to be ticked, ticked or crossed, with its label; an arrow or a bullet before a phrase."""
+    mark = rng.choice("☐☐☑☒✓●■★→←□○")
+    return rng.choice((f"{mark} {rng.choice(PHRASES)}", f"{rng.choice(PHRASES)} {mark}", mark))
 
 
 def date(rng: Random) -> str:
@@ -219,6 +256,8 @@ class TextSource:
             (self.contact, 4),
             (self.marks, 4),
             (self.measures, 2),
+            (raised, 3),
+            (tick, 1),
             (self.table_row, 3),
             (self.leader, 1),
             (self.single, 3),

@@ -59,7 +59,7 @@ PHARMACY ¦ LEVEL 2 ¦ GATE B12 ¦ LIFT ¦ STAIRS
 """What boards and doors say."""
 
 CURRENCIES = _split("""
-$ ¦ € ¦ £ ¦ RM ¦ USD ¦ EUR ¦  ¦ CHF ¦ US$ ¦ ¥ ¦ S$ ¦ Rs. ¦ CAD
+$ ¦ € ¦ £ ¦ RM ¦ USD ¦ EUR ¦  ¦ CHF ¦ US$ ¦ ¥ ¦ S$ ¦ Rs. ¦ CAD ¦ $ ¦ € ¦ ₹ ¦ ₩ ¦ ₺ ¦ ₽ ¦ ¢ ¦ ₫ ¦ ₱ ¦ ¥
 """)
 """Before an amount; the empty one is none."""
 

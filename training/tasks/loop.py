@@ -11,6 +11,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from training.config import Config, build_config, save_config, to_tree
+from training.config import Choice, Config, build_config, save_config, to_tree
 from training.quantization.pact import decay_ranges
 from training.strategies.l2_decay import add_l2_gradient
 from training.strategies.pretrained import load_fitting
@@ -55,6 +56,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     seed_everything(config.seed, verbose=False)
+    config = with_pretrained_network(config)
     task = build_task(config)
     start = load_checkpoint(last) if resume else None
     if start is None and config.pretrained:
@@ -73,6 +75,20 @@ def train(
         warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # of Lightning itself
         trainer.fit(task.system, train_loader(task, config, keeper.step), dev_loader(task))
     return task.system.scores
+
+
+def with_pretrained_network(config: Config) -> Config:
+    """The network called `pretrained` is that of the checkpoint which the run starts from.
+
+    Raises:
+        CheckpointError: there is no such checkpoint.
+    """
+    if config.network.name != "pretrained":
+        return config
+    if not config.pretrained:
+        raise CheckpointError("network.name=pretrained needs pretrained=FILE, a checkpoint of that network")
+    network = load_checkpoint(Path(config.pretrained)).state["network"]
+    return replace(config, network=Choice(network["name"], network["options"]))
 
 
 def hush_lightning() -> None:

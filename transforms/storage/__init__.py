@@ -31,7 +31,8 @@ from typing import Any, BinaryIO
 
 from models.records import InputError, UsageError
 from transforms.storage.ranges import open_ranges
-from transforms.storage.records import DEADLINE_S, Blob, Source, redacted, too_large
+from transforms.storage.records import DEADLINE_S, Blob, Source, too_large
+from transforms.storage.redaction import redacted
 
 __all__ = [
     "Blob",
@@ -45,6 +46,7 @@ __all__ = [
     "is_local",
     "join",
     "list_files",
+    "move",
     "open_file",
     "read",
     "redacted",
@@ -160,6 +162,22 @@ def copy(uri: str, target: str) -> None:
         InputError: of a kind named above.
     """
     _backend(uri).copy(uri, target)
+
+
+def move(uri: str, target: str) -> None:
+    """Gives a file another name, in the same file system or bucket; replaces one of that name.
+
+    Object stores: a copy, then a deletion. Either way there has to be a file: where somebody else has deleted
+    it, nothing comes to stand under the new name.
+
+    Raises:
+        InputError: of a kind named above; `not_found` where the file is gone.
+    """
+    if is_local(uri):
+        _backend(uri).move(uri, target)
+        return
+    copy(uri, target)
+    delete(uri)
 
 
 def delete(uri: str) -> None:

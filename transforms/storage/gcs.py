@@ -18,9 +18,9 @@ from transforms.storage.records import (
     bare,
     call_storage,
     http_error,
-    redacted,
     too_large,
 )
+from transforms.storage.redaction import redacted
 
 _POOL = 32
 """Connections kept open: more than any number of reading threads."""

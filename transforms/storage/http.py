@@ -21,16 +21,8 @@ from http.client import HTTPResponse
 from typing import Any, TypeVar
 
 from models.records import InputError
-from transforms.storage.records import (
-    DEADLINE_S,
-    Blob,
-    Source,
-    bare,
-    call_storage,
-    http_error,
-    redacted,
-    too_large,
-)
+from transforms.storage.records import DEADLINE_S, Blob, Source, bare, call_storage, http_error, too_large
+from transforms.storage.redaction import redacted
 
 _POOL = 32
 _REDIRECTS = 5

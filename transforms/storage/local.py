@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import stat as stat_module
 import urllib.parse
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from operator import attrgetter
 from typing import BinaryIO
 
 from models.records import InputError
@@ -17,6 +20,8 @@ from transforms.storage.records import DEADLINE_S, Blob, Source, too_large
 
 _SORTED_RUN = 100_000
 """Entries of a folder that are sorted at once: bounds memory in folders of millions."""
+
+_log = logging.getLogger(__name__)
 
 
 def path_of(uri: str) -> str:
@@ -71,7 +76,14 @@ def stat(uri: str) -> Source:
 
 def list_files(uri: str, begin: str) -> Iterator[Source]:
     """Yields the files below a folder; see `transforms.storage.list_files`."""
-    return _walk(os.path.normpath(path_of(uri)), (), begin)
+    root = os.path.normpath(path_of(uri))
+    try:
+        os.scandir(root).close()
+    except FileNotFoundError:
+        return iter(())
+    except (OSError, ValueError) as error:
+        raise _input_error(root, error) from error
+    return _walk(root, begin)
 
 
 def write_atomic(uri: str, data: bytes) -> None:
@@ -97,6 +109,18 @@ def copy(uri: str, target: str) -> None:
     write_atomic(target, read(uri, None, DEADLINE_S).data)
 
 
+def move(uri: str, target: str) -> None:
+    """Renames a file; see `transforms.storage.move`."""
+    path = path_of(target)
+    folder = os.path.dirname(path) or "."
+    try:
+        os.makedirs(folder, exist_ok=True)
+        os.replace(path_of(uri), path)
+        _sync_folder(folder)
+    except OSError as error:
+        raise _input_error(uri, error) from error
+
+
 def delete(uri: str) -> None:
     """Deletes a file; see `transforms.storage.delete`."""
     try:
@@ -105,28 +129,68 @@ def delete(uri: str) -> None:
         raise _input_error(uri, error) from error
 
 
-def _walk(folder: str, ancestors: tuple[tuple[int, int], ...], begin: str = "") -> Iterator[Source]:
-    """Yields the files below; a link that leads back to a folder it lies in is not followed."""
+def _walk(root: str, begin: str) -> Iterator[Source]:
+    """Yields the files below, those of a folder once, however many links lead to it.
+
+    Links to folders come last: what they lead to may lie below too, where it has a name of its own. A hidden
+    folder's files have none that callers care for, so that a link to it is followed.
+    """
+    visited, links = set[tuple[int, int]](), deque[str]()
+    _is_new(root, visited)
+    open_folders = [_entries(root, begin)]  # no recursion: folders may be nested deeper than calls
+    while open_folders or links:
+        if not open_folders:
+            link = links.popleft()
+            if _is_new(link, visited):
+                _tell_of_way_out(link, root)
+                open_folders.append(_entries(link))
+            continue
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif isinstance(entry, Source):
+            yield entry
+        elif not _is_folder(entry):
+            yield _source(entry)
+        else:
+            hidden = f"{os.sep}." in entry.path[len(root) :]
+            if entry.is_symlink():
+                links.extend([] if hidden else [entry.path])
+            elif hidden or _is_new(entry.path, visited):
+                open_folders.append(_entries(entry.path))
+
+
+def _entries(folder: str, begin: str = "") -> Iterator[os.DirEntry[str] | Source]:
+    """A folder's entries in the order of their names; the folder itself where it cannot be listed."""
     try:
-        info = os.stat(folder)
-        if (info.st_dev, info.st_ino) in ancestors:
-            return
-        entries = os.scandir(folder)
+        with os.scandir(folder) as entries:
+            wanted = (entry for entry in entries if entry.name.startswith(begin))
+            while len(run := sorted(islice(wanted, _SORTED_RUN), key=attrgetter("name"))) == _SORTED_RUN:
+                yield from run
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
-        if not ancestors:
-            raise _input_error(folder, error) from error
+    except OSError:
         yield Source(uri_of(folder))
         return
-    with entries:
-        wanted = (entry for entry in entries if entry.name.startswith(begin)) if begin else entries
-        while run := sorted(islice(wanted, _SORTED_RUN), key=lambda entry: entry.name):
-            for entry in run:
-                if _is_folder(entry):
-                    yield from _walk(entry.path, (*ancestors, (info.st_dev, info.st_ino)))
-                else:
-                    yield _source(entry)
+    yield from run  # closed by now: folders within folders would use up what may be open
+
+
+def _is_new(folder: str, visited: set[tuple[int, int]]) -> bool:
+    """Whether a folder was not visited by any name; adds it."""
+    try:
+        info = os.stat(folder)
+    except OSError:  # listing it will say why
+        return True
+    key = info.st_dev, info.st_ino
+    new = key not in visited
+    visited.add(key)
+    return new
+
+
+def _tell_of_way_out(link: str, root: str) -> None:
+    target = os.path.realpath(link)
+    if os.path.commonpath([target, os.path.realpath(root)]) != os.path.realpath(root):
+        _log.warning("%s leads out of %s: what lies in %s is read too", link, root, target)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -20,9 +20,9 @@ from transforms.storage.records import (
     bare,
     call_storage,
     http_error,
-    redacted,
     too_large,
 )
+from transforms.storage.redaction import redacted
 
 _CONNECT_S = 10
 _TRY_S = 60

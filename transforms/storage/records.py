@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import re
 import time
-import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from models.records import InputError
+from transforms.storage.redaction import redacted
 
 DEADLINE_S = 120.0
 """Seconds that one read may take, all its tries together."""
@@ -25,17 +23,6 @@ _LONGEST_WAIT_S = 10.0
 _TRIES = 6
 _LONGEST_ASKED_S = 30.0
 """Seconds that a storage may ask to be left alone; more is not believed."""
-
-_USER = re.compile(r"(?<!abfs://)(?<!abfss://)(?<=://)[^/?#\s]*@", re.IGNORECASE)  # there it is the container
-_PARAMETER = re.compile(r"([?&])([^=&#\s]+)=(?!…)[^&#\s]*")
-_CREDENTIAL = re.compile(
-    r"x-(amz|goog|oss|obs|cos)-.*|.*(passw|secret|signature|credential).*|sig|pwd|hmac|jwt|api[-_]?key"
-    r"|(access|refresh|id|auth|bearer|security)[-_]?token|auth(orization)?|.*access(key)?_?id|sess(ion)?[-_]?(id)?",
-    re.IGNORECASE,
-)
-"""Names of a query's parameters that let somebody in and do not say to what."""
-_UNSURE = re.compile(r"key|token|code|sign|auth", re.IGNORECASE)
-"""Parts of names of parameters that do either: `?key=scans/1.jpg` and `?key=AIza...`."""
 
 T = TypeVar("T")
 
@@ -108,27 +95,6 @@ def too_large(uri: str, byte_size: int, max_bytes: int) -> InputError:
     return InputError(
         "too_large", f"{redacted(uri)}: has {byte_size:,} bytes or more; the cap is {max_bytes:,}"
     )
-
-
-def redacted(text: str) -> str:
-    """Returns a URI, or a message with one, without user:password@ and without a query's credentials.
-
-    What may be a credential but may also tell two files apart becomes a digest, so that URIs that differ go
-    on to do so. To what was redacted before, nothing happens.
-    """
-    if "://" not in text:
-        return text
-    return _PARAMETER.sub(_redacted_parameter, _USER.sub("", text))
-
-
-def _redacted_parameter(match: re.Match[str]) -> str:
-    name = urllib.parse.unquote(match[2])
-    if _CREDENTIAL.fullmatch(name):
-        return f"{match[1]}{match[2]}=…"
-    if _UNSURE.search(name):
-        digest = hashlib.blake2b(match[0].encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
-        return f"{match[1]}{match[2]}=…{digest}"
-    return match[0]
 
 
 def call_storage(

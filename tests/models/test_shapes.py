@@ -1,0 +1,65 @@
+"""The default bundle on pages whose shape, or whose letters' size, is out of the ordinary."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+from PIL import ImageDraw, ImageFont
+
+from models.bundle import load_bundle
+from models.limits import Limits
+from models.reader import Reader
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(load_bundle("latin"))
+
+
+def drawn(size: tuple[int, int], height: int, texts: dict[tuple[int, int], str]) -> PilImage.Image:
+    """A white page with texts at (x, y), in letters of this size; all in pixels."""
+    image = PilImage.new("L", size, 255)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(height)
+    for place, text in texts.items():
+        draw.text(place, text, fill=0, font=font)
+    return image
+
+
+def words(reader: Reader, image: PilImage.Image) -> Counter[str]:
+    return Counter(reader.read(np.array(image.convert("RGB"))).text.split())
+
+
+def test_a_long_receipt_is_read_to_its_end(reader: Reader) -> None:
+    texts = {(30, 40 + 150 * row): f"Item {10 + row} of the receipt" for row in range(36)}
+    expected = Counter(" ".join(texts.values()).split())
+    got = words(reader, drawn((576, 5400), 24, texts))
+    assert (got & expected).total() >= 0.97 * expected.total()
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_a_long_screenshot_is_read_to_its_end(reader: Reader, across: bool) -> None:
+    places = [(30 + 7200 * k, 500) if across else (30, 30 + 7400 * k) for k in range(5)]
+    page = drawn((30_000, 1200) if across else (1200, 30_000), 60, dict.fromkeys(places, "HELLO WORLD"))
+    assert words(reader, page) == Counter(HELLO=5, WORLD=5)
+
+
+def test_small_letters_of_a_large_drawing_are_read(reader: Reader) -> None:
+    texts = {(1200 * x, 650 * y): f"Room {10 * x + y}" for x in range(1, 7) for y in range(1, 9)}
+    expected = Counter(" ".join(texts.values()).split())
+    got = words(reader, drawn((8000, 6000), 42, texts))
+    assert (got & expected).total() >= 0.97 * expected.total()
+
+
+@pytest.mark.parametrize("height", [90, 200, 400])
+def test_letters_that_fill_the_picture_are_read(reader: Reader, height: int) -> None:
+    texts = {(height // 3, height // 3): "Market", (height // 3, 5 * height // 3): "Station"}
+    page = drawn((9 * height // 2, 3 * height), height, texts)
+    assert words(reader, page) == Counter(["Market", "Station"])
+
+
+def test_a_long_jpeg_keeps_its_width() -> None:
+    assert Limits().reduction(1000, 30_000) == 1
+    assert Limits().reduction(20_000, 30_000) == 4
