@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ SPEC = DetectionSpec("d.onnx", "", "bgr", (0.5,) * 3, (0.5,) * 3)
         pytest.param(30000, 1, ("longest", 960), (30016, 32), id="a line of pixels"),
     ],
 )
-def test_input_size(width: int, height: int, policy: tuple[str, int], size: tuple[int, int]) -> None:
+def test_input_size(
+    width: int, height: int, policy: tuple[Literal["longest", "shortest"], int], size: tuple[int, int]
+) -> None:
     spec = replace(SPEC, limit_side=policy[0], limit=policy[1])
     assert input_size(width, height, spec) == size
 
