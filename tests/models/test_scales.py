@@ -97,9 +97,9 @@ def test_a_side_that_no_limit_bounds_is_tiled() -> None:
     ("found", "size"),
     [
         pytest.param(0.0, None, id="nothing found"),
-        pytest.param(8.0, None, id="high enough"),
+        pytest.param(10.0, None, id="high enough"),
         pytest.param(4.0, (3840, 2720), id="four times larger"),
-        pytest.param(7.5, (2048, 1440), id="a little over twice"),
+        pytest.param(8.0, (1920, 1344), id="twice as large"),
     ],
 )
 def test_low_lines_ask_for_a_finer_look(found: float, size: tuple[int, int] | None) -> None:

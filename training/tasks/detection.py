@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from models.bundle import DetectionSpec
-from models.detection import find_regions, input_size
+from models.detection import find_regions
+from models.scales import input_size
 from training.config import Choice, Config
 from training.data.charset import read_charset
 from training.data.crops import to_color
