@@ -22,6 +22,7 @@ def reader() -> Reader:
 def drawn(size: tuple[int, int], height: int, texts: dict[tuple[int, int], str]) -> PilImage.Image:
     """A white page with texts at (x, y), in letters of this size; all in pixels."""
     image = PilImage.new("L", size, 255)
+    PilImage.MAX_IMAGE_PIXELS = None  # decoding sets it, and large letters are pictures too
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(height)
     for place, text in texts.items():
         draw.text(place, text, fill=0, font=font)
