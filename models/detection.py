@@ -75,10 +75,8 @@ class Detector:
         if size := finer_size(width, height, median_height(regions) * scale, spec):
             by = max(size) / max(page.width, page.height)
             regions = merged(self._look(self._scaled(image, size), page), regions, by, spec)
-        # OpenCV halves quickly, and averages other parts of a page slowly.
-        half = _shrunk(first, (first.shape[1] // 2, first.shape[0] // 2))
         for size in coarse_sizes(first.shape[1], first.shape[0], spec.multiple):
-            regions = merged(regions, self._look(_shrunk(half, size), page), scale, spec)
+            regions = merged(regions, self._look(_shrunk(first, size), page), scale, spec)
             scale = max(size) / max(page.width, page.height)
         return regions
 
@@ -110,7 +108,10 @@ class Detector:
 
 
 def _shrunk(pixels: Image, size: tuple[int, int]) -> Image:
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """Averages pixels to a width and height, by way of the half, which OpenCV is quick at."""
+    half = max(pixels.shape[1] // 2, 1), max(pixels.shape[0] // 2, 1)
+    halved = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(halved, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def find_regions(probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int) -> list[Region]:

@@ -31,7 +31,7 @@ MOST_TILES = 16
 OVERLAP = 128
 """Pixels that neighbouring tiles share at least; a quarter of the longest tile where that is less."""
 
-LOW, WANTED = 8.0, 16.0
+LOW, WANTED = 10.0, 16.0
 """Heights of lines in pixels of the first look. Where half of the lines are lower than `LOW`, a finer look
 makes the middle one as high as `WANTED`, as far as the page has pixels."""
 WORTH = 1.5

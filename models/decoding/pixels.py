@@ -80,7 +80,7 @@ def to_bgr(image: PilImage.Image) -> Image:
         return _over_ground(image)
     if mode == "L":
         return _gray_to_bgr(np.asarray(image))
-    return _packed(image) if mode == "RGB" else _in_tiles(image, lambda tile: _packed(tile.convert("RGB")))
+    return _in_tiles(image, lambda tile: _packed(tile if mode == "RGB" else tile.convert("RGB")))
 
 
 def to_8_bit(values: npt.NDArray[np.generic], extremes: tuple[float, float] | None = None) -> Image:

@@ -231,6 +231,11 @@ def test_tiles_join_without_a_seam() -> None:
     np.testing.assert_array_equal(probability, image == 0)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1)])
+def test_pages_of_a_few_pixels_have_no_text(size: tuple[int, int]) -> None:
+    assert detect(bars(*size, []), Ink(), multiple=1) == []
+
+
 def test_a_reduced_page_gets_polygons_in_its_own_pixels() -> None:
     spec = DetectionSpec("d.onnx", "", "gray", (0.5,), (0.5,), unclip_ratio=0.3)
     image = bars(400, 300, [(100, 100, 300, 120)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ SPEC = DetectionSpec("d.onnx", "", "bgr", (0.5,) * 3, (0.5,) * 3)
         pytest.param(30000, 1, ("longest", 960), (30016, 32), id="a line of pixels"),
     ],
 )
-def test_input_size(width: int, height: int, policy: tuple[str, int], size: tuple[int, int]) -> None:
+def test_input_size(
+    width: int, height: int, policy: tuple[Literal["longest", "shortest"], int], size: tuple[int, int]
+) -> None:
     spec = replace(SPEC, limit_side=policy[0], limit=policy[1])
     assert input_size(width, height, spec) == size
 
@@ -94,9 +97,9 @@ def test_a_side_that_no_limit_bounds_is_tiled() -> None:
     ("found", "size"),
     [
         pytest.param(0.0, None, id="nothing found"),
-        pytest.param(8.0, None, id="high enough"),
+        pytest.param(10.0, None, id="high enough"),
         pytest.param(4.0, (3840, 2720), id="four times larger"),
-        pytest.param(7.5, (2048, 1440), id="a little over twice"),
+        pytest.param(8.0, (1920, 1344), id="twice as large"),
     ],
 )
 def test_low_lines_ask_for_a_finer_look(found: float, size: tuple[int, int] | None) -> None:

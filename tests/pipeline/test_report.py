@@ -27,7 +27,7 @@ def write_lock(output: str, owner: Owner) -> None:
 def output(tmp_path: Path) -> str:
     """Three waves of four files, one of them done."""
     manifest.extend(str(tmp_path), [Source(f"{number}.png") for number in range(12)], 4)
-    waves.commit(str(tmp_path), MARKER)
+    waves.commit(str(tmp_path), MARKER, lambda: None)
     return str(tmp_path)
 
 
@@ -60,7 +60,7 @@ def test_tells_when_a_dead_run_was_seen_last(output: str) -> None:
 
 def test_a_run_that_was_killed_here_a_moment_ago_is_gone(output: str) -> None:
     killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    write_lock(output, replace(Owner.me("token"), pid=killed.pid))
+    write_lock(output, replace(Owner.me("token"), pid=killed.pid, started=""))
     assert f"Process {killed.pid} on {socket.gethostname()} writes it" in report(output)
     killed.kill()
     killed.communicate()
@@ -77,7 +77,7 @@ def test_a_living_run_elsewhere_is_told_by_its_beat(output: str) -> None:
 def test_waves_of_shards_that_ran_at_the_same_time_take_that_time_once(output: str) -> None:
     # Two at once from 100 to 104 and 110, a night without any, and one from 1000 to 1005: 15 s of work.
     for wave, ended, seconds in ((0, 104.0, 4.0), (1, 110.0, 10.0), (2, 1005.0, 5.0)):
-        waves.commit(output, replace(MARKER, wave=wave, seconds=seconds, ended=ended))
+        waves.commit(output, replace(MARKER, wave=wave, seconds=seconds, ended=ended), lambda: None)
     assert "Rate: 1.60 pages/s in the waves that are done." in report(output)
 
 
@@ -87,7 +87,7 @@ def test_waves_that_do_not_tell_when_they_were_done_count_one_after_another() ->
 
 def test_tells_that_all_is_done(output: str) -> None:
     for wave in (1, 2):
-        waves.commit(output, replace(MARKER, wave=wave, errors={}))
+        waves.commit(output, replace(MARKER, wave=wave, errors={}), lambda: None)
     shown = report(output)
     assert "Waves: 3 of 3 done, 12 of 12 files." in shown
     assert "left" not in shown and "Nobody" not in shown

@@ -226,7 +226,9 @@ class StockNet(nn.Module):
         """A layer's output. In training, a fixed norm works on the weights before it, not on the map."""
         module = self.get_submodule(node.name)
         norm = self.get_submodule(node.name if node.op == "norm" else self._norms.get(node.name, ""))
-        fixed = isinstance(norm, nn.BatchNorm2d) and self.training and not norm.training
+        # A norm that somebody watches, to measure what passes it, has to run itself.
+        alone = norm.training or bool(norm._forward_pre_hooks)
+        fixed = isinstance(norm, nn.BatchNorm2d) and self.training and not alone
         if fixed and node.op == "norm":
             return x
         if self.training and isinstance(module, nn.Conv2d):
