@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.commands import positive
+from training.commands import positive, share
 
 if TYPE_CHECKING:
     from training.evaluation.calibration import Quality
@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="take every n-th page")
     parser.add_argument(
+        "--min_confidence",
+        type=share,
+        metavar="P",
+        help="in the place of the one with the best word F1, where no set shall lose any",
+    )
+    parser.add_argument(
         "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
     )
 
@@ -45,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     before = bundle.manifest.recognition
     images = {name: labelled_images(Path(name))[:: args.every] for name in args.data}
     sets = {name: read_pages(bundle, of_set) for name, of_set in images.items()}
-    after = calibrate(sets, before)
+    after = calibrate(sets, before, args.min_confidence)
     for name, pages in sets.items():
         print(report(name, len(pages), measure(pages, before), measure(pages, after)))
     for key in ("min_confidence", "confidence_scale", "confidence_shift", "review_threshold"):

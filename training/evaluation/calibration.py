@@ -143,14 +143,23 @@ def _letters(text: str, fold: bool) -> str:
     return "".join(normal(text, fold).split())
 
 
-def calibrate(sets: Mapping[str, Sequence[ReadPage]], spec: RecognitionSpec) -> RecognitionSpec:
+def calibrate(
+    sets: Mapping[str, Sequence[ReadPage]], spec: RecognitionSpec, min_confidence: float | None = None
+) -> RecognitionSpec:
     """The calibration and the thresholds that are best for sets of pages, each of which counts as much.
 
     `min_confidence` gives the best word F1, and `review_threshold` marks at most `RIGHT_MARKED` of the right
     lines, both in the mean of the sets.
+
+    Args:
+        sets: by name.
+        spec: of the recogniser that read them.
+        min_confidence: this, in the place of the best one.
     """
-    words = np.mean([word_f1s(pages, _GRID) for pages in sets.values()], axis=0)
-    spec = replace(spec, min_confidence=_GRID[int(words.argmax())])
+    if min_confidence is None:
+        words = np.mean([word_f1s(pages, _GRID) for pages in sets.values()], axis=0)
+        min_confidence = _GRID[int(words.argmax())]
+    spec = replace(spec, min_confidence=min_confidence)
     lines = [known(pages, spec) for pages in sets.values()]
     scale, shift = platt(lines)
     spec = replace(spec, confidence_scale=round(scale, 4), confidence_shift=round(shift, 4))
@@ -175,15 +184,34 @@ def platt(sets: Iterable[Sequence[ReadLine]]) -> tuple[float, float]:
     inputs = np.array([[line.log_odds, 1.0] for line in lines])
     right = np.array([float(bool(line.right)) for line in lines])
     weight = np.concatenate([np.full(len(of_set), 1 / len(of_set)) for of_set in sets])
-    found = np.array([1.0, 0.0])
+    found = np.array(_PLAIN)
     for _ in range(50):
         chance = 1 / (1 + np.exp(-inputs @ found))
-        slope = inputs.T @ (weight * (chance - right)) + _PRIOR * (found - [1.0, 0.0])
+        slope = inputs.T @ (weight * (chance - right)) + _PRIOR * (found - _PLAIN)
         bend = (inputs.T * (weight * chance * (1 - chance))) @ inputs + _PRIOR * np.eye(2)
-        found -= np.linalg.solve(bend, slope)
+        step = np.linalg.solve(bend, slope)
+        # Newton's steps lead away from the best where nearly all lines are very sure: then shorter ones.
+        lengths = 0.5 ** np.arange(20)
+        found -= step * min(
+            lengths, key=lambda length: _surprise(found - length * step, inputs, right, weight)
+        )
     return max(float(found[0]), 0.05), float(found[1])
 
 
+def _surprise(
+    values: npt.NDArray[np.float64],
+    inputs: npt.NDArray[np.float64],
+    right: npt.NDArray[np.float64],
+    weight: npt.NDArray[np.float64],
+) -> float:
+    """What Newton's method makes small: weighted log loss, and how far the values are from the plain ones."""
+    odds = inputs @ values
+    return float(
+        weight @ (np.logaddexp(0, odds) - right * odds) + _PRIOR / 2 * ((values - _PLAIN) ** 2).sum()
+    )
+
+
+_PLAIN = (1.0, 0.0)
 _PRIOR = 1e-3
 """What holds the two values near 1 and 0 where there are few mistakes to learn from."""
 

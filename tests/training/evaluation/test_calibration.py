@@ -89,6 +89,17 @@ def test_each_set_counts_as_much() -> None:
     assert abs(shift) < 0.2
 
 
+def test_they_are_found_where_nearly_all_lines_are_very_sure() -> None:
+    """From there Newton's whole steps lead away."""
+    sure, less = ([ReadLine(("x",), np.full(1, p, np.float32), right) for right in rights] for p, rights in (
+        (0.99999, [True] * 900 + [False] * 60), (0.9, [True] * 20 + [False] * 20),
+    ))  # fmt: skip
+    scale, shift = platt([sure + less])
+    assert 0.1 < scale < 1
+    assert ctc.chance(0.9, scale, shift) == pytest.approx(0.5, abs=0.1)
+    assert ctc.chance(0.99999, scale, shift) == pytest.approx(900 / 960, abs=0.02)
+
+
 def test_without_mistakes_or_lines_little_or_nothing_changes() -> None:
     assert platt([]) == (1.0, 0.0)
     scale, shift = platt([[ReadLine(("x",), np.full(1, 0.99, np.float32), True)] * 50])
@@ -118,13 +129,17 @@ def test_thresholds_drop_what_is_no_text_and_mark_few_right_lines(pages: list[Re
     before = replace(SPEC, min_confidence=0.0)
     after = calibrate({"made": pages, "the same": pages}, before)
     was, now = measure(pages, before), measure(pages, after)
-    assert 0.3 < after.min_confidence < 0.8
+    assert 0.3 < after.min_confidence <= 0.8  # from which all right words are
     assert now.words > was.words
     assert now.error < was.error
     assert now.marked <= RIGHT_MARKED
     higher = replace(after, review_threshold=after.review_threshold + 0.02)
     assert measure(pages, higher).marked > RIGHT_MARKED
     assert now.caught > measure(pages, replace(after, review_threshold=after.review_threshold - 0.2)).caught
+
+
+def test_a_given_threshold_stays(pages: list[ReadPage]) -> None:
+    assert calibrate({"made": pages}, SPEC, 0.4).min_confidence == 0.4
 
 
 def test_the_mean_of_sets_counts_for_thresholds(pages: list[ReadPage]) -> None:
