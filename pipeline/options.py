@@ -346,7 +346,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--min_confidence", type=_number(0, 1), metavar="P",
-        help="drop lines read with less (default: the bundle's)",
+        help="drop lines whose characters have a lower mean probability (default: the bundle's)",
     )  # fmt: skip
     add(
         "--cell_gap", type=_number(0, 100), metavar="HEIGHTS",
@@ -355,7 +355,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--review_threshold", type=_number(0, 1), metavar="P",
-        help="lines that are less certain need review (default: the bundle's)",
+        help="lines that are right with a smaller chance need review (default: the bundle's)",
     )  # fmt: skip
     add("--chars", action="store_true", help="add each character's confidence and extent")
     add(
