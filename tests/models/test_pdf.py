@@ -243,12 +243,14 @@ class TestBombs:
         assert check(data).told(0) is None
 
     def test_a_picture_that_is_packed_twice(self) -> None:
-        head = "/Type /XObject /Subtype /Image /Width 9 /Height 9 /BitsPerComponent 8 /ColorSpace /DeviceGray"
+        packed = zlib.compress(bytes(1 << 25), 1)
+        head = f"<< /Type /XObject /Subtype /Image /Width 9 /Height 9 /Length {len(packed)}"
+        head += " /BitsPerComponent 8 /ColorSpace /DeviceGray /Filter [/FlateDecode /FlateDecode] >>"
         data = scan((60, 80), (90, 120))
-        bomb = stream(bytes(1 << 25), head, packed=2)
         start = data.index(b"<<", data.index(b"5 0 obj"))
         end = data.index(b"endobj", start)
-        assert "unpack" in error_of(data[:start] + bomb + b"\n" + data[end:]).message
+        bomb = head.encode() + b"\nstream\n" + packed + b"\nendstream\n"
+        assert "unpack" in error_of(data[:start] + bomb + data[end:]).message
 
 
 def test_pictures_of_a_scanned_page_are_not_unpacked_twice(monkeypatch: pytest.MonkeyPatch) -> None:

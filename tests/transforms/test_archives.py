@@ -154,7 +154,9 @@ def zipped(
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = comment
         for name, data in members.items():
-            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=force) as file:
+            member = zipfile.ZipInfo(name)
+            member.compress_type = method
+            with archive.open(member, "w", force_zip64=force) as file:
                 file.write(data)
     return buffer.getvalue()
 
