@@ -142,30 +142,28 @@ def _over_ground(image: PilImage.Image) -> Image:
 
     def over_white(tile: PilImage.Image) -> Image:
         rgba = np.asarray(tile.convert("RGBA"))
+        if rgba[..., 3].min() == 255:
+            return as_image(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR))
         edges.append(_edges(rgba))
         return _over(rgba, 255)
 
-    over = _in_tiles(image, over_white)
-    weight, light = (sum(values) for values in zip(*edges, strict=True))
-    if light <= _LIGHT * weight:
-        return over
+    white = _in_tiles(image, over_white)
+    if sum(light for _, light in edges) <= _LIGHT * sum(weight for weight, _ in edges):
+        return white
     return _in_tiles(image, lambda tile: _over(np.asarray(tile.convert("RGBA")), 0))
 
 
 def _edges(rgba: npt.NDArray[np.uint8]) -> tuple[float, float]:
     """How much is opaque where it borders on what is not, and the same times its lightness, 0 to 255."""
     alpha = rgba[..., 3]
-    if alpha.min() in (255, alpha.max()):
+    if alpha.min() == alpha.max():
         return 0.0, 0.0
     edges = alpha * (255.0 - cv2.blur(alpha, (_EDGE, _EDGE)))
     return float(edges.sum()), float((edges * cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)).sum())
 
 
 def _over(rgba: npt.NDArray[np.uint8], ground: int) -> Image:
-    alpha = rgba[..., 3]
-    if alpha.min() == 255:
-        return as_image(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR))
-    opacity = alpha[..., None].astype(np.uint16)
+    opacity = rgba[..., 3:].astype(np.uint16)
     blended = (rgba[..., 2::-1] * opacity + ground * (255 - opacity) + 127) // 255
     return blended.astype(np.uint8)
 
