@@ -138,34 +138,32 @@ def _packed(rgb: PilImage.Image) -> Image:
 
 
 def _over_ground(image: PilImage.Image) -> Image:
-    ground = 0 if not _is_opaque(image) and _edge_lightness(image) > _LIGHT else 255
-    return _in_tiles(image, lambda tile: _over(tile, ground))
+    edges: list[tuple[float, float]] = []
+
+    def over_white(tile: PilImage.Image) -> Image:
+        rgba = np.asarray(tile.convert("RGBA"))
+        if rgba[..., 3].min() == 255:
+            return as_image(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR))
+        edges.append(_edges(rgba))
+        return _over(rgba, 255)
+
+    white = _in_tiles(image, over_white)
+    if sum(light for _, light in edges) <= _LIGHT * sum(weight for weight, _ in edges):
+        return white
+    return _in_tiles(image, lambda tile: _over(np.asarray(tile.convert("RGBA")), 0))
 
 
-def _is_opaque(image: PilImage.Image) -> bool:
-    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (255, 255)
-
-
-def _edge_lightness(image: PilImage.Image) -> float:
-    """Mean lightness, 0 to 255, of what is opaque where it borders on what is not; 0 without such borders."""
-    weight = light = 0.0
-    for box in _boxes(image):
-        rgba = np.asarray(image.crop(box).convert("RGBA"))
-        alpha = rgba[..., 3]
-        if alpha.min() == alpha.max():
-            continue
-        edges = alpha * (255.0 - cv2.blur(alpha, (_EDGE, _EDGE)))
-        weight += float(edges.sum())
-        light += float((edges * cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)).sum())
-    return light / weight if weight else 0.0
-
-
-def _over(image: PilImage.Image, ground: int) -> Image:
-    rgba = np.asarray(image.convert("RGBA"))
+def _edges(rgba: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """How much is opaque where it borders on what is not, and the same times its lightness, 0 to 255."""
     alpha = rgba[..., 3]
-    if alpha.min() == 255:
-        return as_image(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR))
-    opacity = alpha[..., None].astype(np.uint16)
+    if alpha.min() == alpha.max():
+        return 0.0, 0.0
+    edges = alpha * (255.0 - cv2.blur(alpha, (_EDGE, _EDGE)))
+    return float(edges.sum()), float((edges * cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)).sum())
+
+
+def _over(rgba: npt.NDArray[np.uint8], ground: int) -> Image:
+    opacity = rgba[..., 3:].astype(np.uint16)
     blended = (rgba[..., 2::-1] * opacity + ground * (255 - opacity) + 127) // 255
     return blended.astype(np.uint8)
 
