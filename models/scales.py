@@ -45,8 +45,8 @@ LARGE, TOO_LARGE = 40, 64
 """Heights of lines in pixels of a look. From `LARGE` on, the look may miss a line and a coarser one adds it;
 from `TOO_LARGE` on, the look finds pieces of a line and a coarser one replaces them."""
 SURER = 0.25
-"""How far a coarse look's probability must lie above `box_threshold`, as a part of the way to 1: the smaller
-a picture is, the more of its shapes look like letters."""
+"""How far a coarse look's probability must lie above `box_threshold` where other looks found nothing, as a
+part of the way to 1: the smaller a picture is, the more of its shapes look like letters."""
 HOLDS_LINES, IS_THERE = 0.3, 0.6
 """Parts of a coarse region's area. Where lower lines cover the first, the region is these lines run together;
 where a single region covers the second, that region has found it before."""
@@ -162,17 +162,18 @@ def merged(
     regions = list(found)
     for region in coarse:
         height = line_height(region[0]) * scale
-        if height >= LARGE and region[1] >= sure:
-            regions = _with(regions, region, replaces=height >= TOO_LARGE)
+        if height >= LARGE:
+            regions = _with(regions, region, sure, replaces=height >= TOO_LARGE)
     return regions
 
 
-def _with(regions: list[Region], large: Region, replaces: bool) -> list[Region]:
+def _with(regions: list[Region], large: Region, sure: float, replaces: bool) -> list[Region]:
     """Adds a coarse look's region, unless finer looks have found it or the lines in it.
 
     Args:
         regions: of finer looks.
         large: of a coarser one.
+        sure: least probability where finer looks have found nothing.
         replaces: whether pieces of it give way, unless they tell more of its area to be text.
     """
     polygon, score = large
@@ -183,7 +184,8 @@ def _with(regions: list[Region], large: Region, replaces: bool) -> list[Region]:
         return regions
     pieces = [part > _area(region[0]) / 2 and line_height(region[0]) >= half for region, part in shared]
     told = sum(region[1] * part for region, part in itertools.compress(shared, pieces))
-    if any(pieces) and not (replaces and score * area >= told):
+    is_better = replaces and score * area >= told if any(pieces) else score >= sure
+    if not is_better:
         return regions
     return [*(region for region, is_piece in zip(regions, pieces, strict=True) if not is_piece), large]
 

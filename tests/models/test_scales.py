@@ -136,6 +136,7 @@ ASIDE = box(600, 100, 900, 130)
         pytest.param([ASIDE], [WORD], [ASIDE, WORD], id="beside others"),
         pytest.param([WORD], [box(90, 90, 510, 210)], [WORD], id="found before"),
         pytest.param([*PIECES, ASIDE], [WORD], [ASIDE, WORD], id="pieces give way"),
+        pytest.param(PIECES, [box(100, 100, 500, 200, 0.65)], [box(100, 100, 500, 200, 0.65)], id="barely"),
         pytest.param(WORDS, [box(100, 100, 500, 200, 0.8)], WORDS, id="sure words that fill it stay"),
         pytest.param(LOWER, [box(100, 100, 500, 160)], LOWER, id="lower words stay words"),
         pytest.param(LINES, [box(95, 95, 505, 215)], LINES, id="a block of lines stays lines"),
