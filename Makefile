@@ -7,6 +7,9 @@ BUNDLES ?= latin,ppocrv6-small
 PEERS ?= faster-tiny,faster-small,rapidocr
 OPTIONS ?=
 comma := ,
+# Tests wait for processes and starts about as long as they compute. Who runs out of tests takes half of another's,
+# so that those of a module mostly share its fixtures. Four processes with torch need about 4 GB of memory.
+TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-all lint format bench bench-quick bench-quality test-faults test-cluster clean
@@ -18,7 +21,7 @@ setup:  ## make .venv from a bare Python and install everything that a developer
 	@scripts/setup.sh $(EXTRAS)
 
 test: setup lint  ## every fast check: format, lint, types, tests with coverage
-	$(BIN)/pytest -m "not slow and not cluster" --cov --cov-report=term
+	$(BIN)/pytest $(TOGETHER) -m "not slow and not cluster" --cov --cov-report=term
 
 test-all: setup lint  ## the same and the slow tests
 	$(BIN)/pytest -m "not cluster" --cov --cov-report=term
