@@ -701,7 +701,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_damaged_files_give_pages_or_input_errors(name: str, data: st.DataObject) -> None:
     damaged = bytearray(SOURCES[name])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pyclipper
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Polygon
 
@@ -28,7 +28,6 @@ rectangles = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(rectangles, st.floats(0.5, 3))
 def test_unclip_is_the_smallest_rectangle_around_the_offset_polygon(
     rectangle: RotatedRect, ratio: float
@@ -43,7 +42,6 @@ def test_unclip_is_the_smallest_rectangle_around_the_offset_polygon(
     assert sorted(unclip(rectangle, ratio)[1]) == pytest.approx(sorted(expected[1]), rel=0.02, abs=0.1)
 
 
-@settings(deadline=None)
 @given(rectangles, st.floats(0.1, 3))
 def test_unclip_grows_around_the_same_centre(rectangle: RotatedRect, ratio: float) -> None:
     center, size, angle = unclip(rectangle, ratio)
@@ -105,7 +103,6 @@ def test_a_map_of_many_tiles_has_as_many_more_candidates() -> None:
     assert len(find_regions(MANY, spec, 320, 160)) == 13 * 7
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 300), st.integers(0, 140), st.integers(1, 200), st.integers(1, 60)),

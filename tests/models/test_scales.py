@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.bundle import DetectionSpec
@@ -59,7 +59,6 @@ specs = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(sides, sides, specs)
 def test_sides_are_multiples_and_their_area_is_bounded(width: int, height: int, spec: DetectionSpec) -> None:
     scaled = input_size(width, height, spec)
@@ -68,7 +67,6 @@ def test_sides_are_multiples_and_their_area_is_bounded(width: int, height: int, 
     assert scaled[0] * scaled[1] <= MOST_TILES * tile_side(spec) ** 2 + rounding
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2_000), specs)
 def test_spans_take_each_pixel_once_from_tiles_of_one_bounded_length(count: int, spec: DetectionSpec) -> None:
     length = count * spec.multiple

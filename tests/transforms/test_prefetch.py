@@ -48,7 +48,7 @@ def test_errors_come_with_their_item(pool: ThreadPoolExecutor) -> None:
     assert fine.result() == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 6)), max_size=40), st.integers(1, 60))
 def test_bounds_hold(items: list[tuple[int, int]], max_bytes: int) -> None:
     started: list[int] = []
