@@ -7,8 +7,8 @@ BUNDLES ?= latin,ppocrv6-small
 PEERS ?= faster-tiny,faster-small,rapidocr
 OPTIONS ?=
 comma := ,
-# Tests wait for processes and starts about as long as they compute. Who runs out of tests takes half of another's,
-# so that those of a module mostly share its fixtures. Four processes with torch need about 4 GB of memory.
+# Each process imports torch and Beam, so there are four at most. One that has run its tests takes half of those that
+# another one has left: tests of a module mostly stay together and share its fixtures.
 TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
