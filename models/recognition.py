@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models import ctc
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
+from models.doubt import marked_together, mixes_case
 from models.geometry import LONG, fit_height, quarter_turn, runs_down, turn
 from models.records import Image, Line, Page
 from models.session import Normalizer, Session
@@ -119,7 +120,10 @@ class Recognizer:
             [self._cells(line, *read) for line, read in self._looked_again(lines, self._readings(lines))]
         )
         return [
-            replace(page, lines=tuple(filter(self._is_text, chain(*islice(read, len(page.lines))))))
+            replace(
+                page,
+                lines=marked_together(list(filter(self._is_text, chain(*islice(read, len(page.lines)))))),
+            )
             for page in pages
         ]
 
@@ -204,7 +208,7 @@ class Recognizer:
             text=reading.text,
             confidence=confidence,
             probability=_sure(reading),
-            needs_review=needs_review,
+            needs_review=needs_review or mixes_case(reading.text),
             chars=ctc.extents(reading, steps) if self.chars else None,
         )
 
