@@ -10,7 +10,7 @@ from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
 from models.bundle import Bundle, load_bundle
-from models.doubt import doubtful, marked_together, mixes_case
+from models.doubt import doubtful, has_hole, marked_together, mixes_case
 from models.reader import Reader
 from models.recognition import Recognizer
 from models.records import Line, Page
@@ -62,6 +62,47 @@ def test_a_page_is_doubtful_where_nearly_all_lines_are(marked: int, of: int, exp
     assert [line.needs_review for line in marked_together(lines)] == [
         expected or i < marked for i in range(of)
     ]
+
+
+def strip(*words: tuple[int, str], rule: bool = False) -> tuple[np.ndarray, list[float]]:
+    """A line of words at these places and the fraction at which each of their letters stands."""
+    crop = PilImage.new("L", (600, 40), 240)
+    draw, font = ImageDraw.Draw(crop), ImageFont.load_default(30)
+    if rule:
+        draw.line((0, 34, 600, 34), fill=0, width=2)
+    places = []
+    for x, word in words:
+        draw.text((x, 2), word, fill=20, font=font)
+        places += [(x + draw.textlength(word[:i], font=font) + 5) / 600 for i in range(len(word))]
+    return np.array(crop), places
+
+
+FIRST, SECOND = (5, "Invoice total"), (460, "12.50 EUR")
+BETWEEN = (190, "of goods and services")
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_a_line_of_which_letters_were_not_read_has_a_hole(color: bool) -> None:
+    crop, places = strip(FIRST, BETWEEN, SECOND)
+    crop = np.dstack([crop] * 3) if color else crop
+    of_first, of_second = places[: len(FIRST[1])], places[-len(SECOND[1]) :]
+    assert not has_hole(crop, places)
+    assert has_hole(crop, of_first + of_second)
+    assert has_hole(crop, of_first) and has_hole(crop, of_second) and has_hole(crop, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        pytest.param((FIRST, SECOND), False, id="a gap"),
+        pytest.param((FIRST,), True, id="a rule to fill in upon"),
+        pytest.param((FIRST, (200, "." * 28), SECOND), False, id="leaders"),
+    ],
+)
+def test_gaps_and_rules_are_no_holes(words: tuple[tuple[int, str], ...], rule: bool) -> None:
+    crop, places = strip(*words, rule=rule)
+    read = places[: len(FIRST[1])] + (places[-len(SECOND[1]) :] if len(words) > 1 else [])
+    assert not has_hole(crop, read)
 
 
 class Given:
