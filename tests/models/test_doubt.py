@@ -114,7 +114,7 @@ class Given:
     def run(self, tensor: np.ndarray) -> list[np.ndarray]:
         sure = [next(self.sure) for _ in tensor]
         classes = np.array([[CHARSET.index("b") + 1, 0, CHARSET.index("a") + 1]] * len(tensor))
-        return [classes, np.repeat(np.float32(sure)[:, None], 3, axis=1)]
+        return [classes, np.repeat(np.array(sure, np.float32)[:, None], 3, axis=1)]
 
 
 @pytest.fixture(scope="module")
