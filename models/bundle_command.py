@@ -20,6 +20,7 @@ from models.bundle import MODELS, Bundle, list_bundles, load_bundle, verify
 from models.bundle_arguments import about_of, add_arguments
 from models.import_stock import GENERATIONS, StockModels, cut_bundle, import_stock, read_characters
 from models.records import UsageError
+from models.scripts import scripts_of
 
 _BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.json"
 
@@ -42,7 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    _add(commands, "list", _list, "name the built-in bundles and say whether their models are installed")
+    _add(
+        commands,
+        "list",
+        _list,
+        "name the built-in bundles, and say what they read and whether they are installed",
+    )
     _add_bundle(_add(commands, "show", _show, "print what a bundle's manifest says"))
     _add_bundle(
         _add(commands, "verify", _verify, "compare a bundle's files with the digests in its manifest")
@@ -110,8 +116,14 @@ def _list(_: argparse.Namespace) -> int:
             print(f"{name}\tnot installed: {error}")
         else:
             manifest = bundle.manifest
-            print(f"{name}\t{megabytes(bundle):.1f} MB\t{manifest.license}\t{manifest.description}")
+            size, reads = f"{megabytes(bundle):.1f} MB", _reads(bundle)
+            print(f"{name}\t{size}\t{manifest.license}\t{reads}\t{manifest.description}")
     return 0
+
+
+def _reads(bundle: Bundle) -> str:
+    """The scripts that a bundle reads, for a person."""
+    return f"reads {', '.join(scripts_of(bundle.manifest.recognition.charset)) or 'no whole script'}"
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -124,6 +136,7 @@ def _show(args: argparse.Namespace) -> int:
     )
     for model, spec in models.items():
         _print_values(f"{model}.", spec)
+    _print_values("recognition.", {"scripts": scripts_of(charset) or "no whole one"})
     shown = "".join(charset[:100])
     _print_values(
         "recognition.", {"charset": f"{len(charset)} characters: {shown}{'…' if len(charset) > 100 else ''}"}

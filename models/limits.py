@@ -11,8 +11,8 @@ LONGEST_SHAPE = 3
 like several pages of this shape in a row."""
 
 
-def deciding_side(width: int, height: int) -> int:
-    """The pixels that say how large a page's letters may be: the longest side's, or those of three widths."""
+def deciding_side(width: float, height: float) -> float:
+    """The length that says how large a page's letters may be: the longest side's, or that of three widths."""
     return min(max(width, height), LONGEST_SHAPE * min(width, height))
 
 
@@ -26,7 +26,8 @@ class Limits:
             of JPEG 2000 up to 25, since their libraries make images of their own.
         max_pages: pages of one file that are read; a file with more gets one error behind them.
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
-            exceed `max_pixels` or twice `target_side`, and a scan's own where its page is not A4.
+            exceed `max_pixels`, or twice `target_side` (three widths count as for JPEGs), and a scan's own
+            where its page is not A4.
         target_side: JPEGs whose longest side is at least twice this, in pixels, are decoded at a half, a
             quarter or an eighth of their size, never below this. A line that is 8 pixels high where the
             detector sees the page at 1,280 pixels keeps 31 pixels for recognition. Of a page longer than

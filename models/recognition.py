@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models import ctc
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
+from models.doubt import has_hole, marked_together, mixes_case
 from models.geometry import LONG, fit_height, quarter_turn, runs_down, turn
 from models.records import Image, Line, Page
 from models.session import Normalizer, Session
@@ -119,7 +120,10 @@ class Recognizer:
             [self._cells(line, *read) for line, read in self._looked_again(lines, self._readings(lines))]
         )
         return [
-            replace(page, lines=tuple(filter(self._is_text, chain(*islice(read, len(page.lines))))))
+            replace(
+                page,
+                lines=marked_together(list(filter(self._is_text, chain(*islice(read, len(page.lines)))))),
+            )
             for page in pages
         ]
 
@@ -181,6 +185,7 @@ class Recognizer:
     def _cells(self, line: Line, reading: ctc.Reading, steps: float) -> list[Line]:
         assert line.crop is not None  # it has been read
         height, width = line.crop.shape[:2]
+        line = replace(line, needs_review=has_hole(line.crop, noticed(reading, steps)))
         air = self.spec.margin
         length = width / height * (1 + 2 * air)  # of the crop, in heights of the line
         found = cells(reading, steps, steps / length, self.spec.cell_gap)
@@ -204,7 +209,7 @@ class Recognizer:
             text=reading.text,
             confidence=confidence,
             probability=_sure(reading),
-            needs_review=needs_review,
+            needs_review=line.needs_review or needs_review or mixes_case(reading.text),
             chars=ctc.extents(reading, steps) if self.chars else None,
         )
 
@@ -230,6 +235,17 @@ class Recognizer:
             return outputs[0], outputs[1]
         classes = outputs[0].argmax(axis=2)
         return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
+
+
+def noticed(reading: ctc.Reading, steps: float) -> list[float]:
+    """Where the characters of a line but spaces were noticed, as fractions of its length.
+
+    Args:
+        reading: the line.
+        steps: how many steps its crop takes, padding left out.
+    """
+    places = ((reading.steps + 0.5) / steps).tolist()
+    return [min(place, 1.0) for place, char in zip(places, reading.text, strict=True) if char != " "]
 
 
 def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, bool]:

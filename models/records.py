@@ -44,7 +44,8 @@ class Line:
         confidence: the chance that the text is right, by a calibrated bundle; by another, `probability`.
         probability: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
         needs_review: whether its confidence, or by a bundle that is not calibrated its least certain
-            character, is under the threshold that the bundle has or that was asked for.
+            character, is under the threshold that the bundle has or that was asked for, or `models.doubt` has
+            another reason.
         chars: per-character confidences and extents, where asked for.
     """
 

@@ -254,6 +254,8 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         ended=round(time.time(), 3),
         name=name,
         kept=kept.pages,
+        damaged=counts.damaged,
+        doubtful=counts.doubtful,
     )
 
 

@@ -53,6 +53,8 @@ class Counts:
         microseconds: spent by stage.
         changed: files that had changed since they were listed.
         left_out: members of archives that are no images.
+        damaged: pages of which something is missing in their files.
+        doubtful: pages nearly all of whose lines need review.
     """
 
     files: int = 0
@@ -62,11 +64,22 @@ class Counts:
     microseconds: Counter[str] = field(default_factory=Counter)
     changed: int = 0
     left_out: int = 0
+    damaged: int = 0
+    doubtful: int = 0
 
     @classmethod
     def of(cls, metrics: MetricResults) -> Counts:
         """The counts among a pipeline's metrics."""
-        from transforms.metrics import CHANGED, ERRORS, FILES, LEFT_OUT, MICROSECONDS, NAMESPACE
+        from transforms.metrics import (
+            CHANGED,
+            DAMAGED,
+            DOUBTFUL,
+            ERRORS,
+            FILES,
+            LEFT_OUT,
+            MICROSECONDS,
+            NAMESPACE,
+        )
 
         found = metrics.query()
         ours = [
@@ -82,6 +95,8 @@ class Counts:
             _below(MICROSECONDS, spent),
             counters.get(CHANGED, 0),
             counters.get(LEFT_OUT, 0),
+            counters.get(DAMAGED, 0),
+            counters.get(DOUBTFUL, 0),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -94,6 +109,8 @@ class Counts:
             self.microseconds + other.microseconds,
             self.changed + other.changed,
             self.left_out + other.left_out,
+            self.damaged + other.damaged,
+            self.doubtful + other.doubtful,
         )
 
 

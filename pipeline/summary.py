@@ -54,6 +54,8 @@ class Summary:
         members_left_out: members of archives that are no images, earlier runs' included.
         changed: files that had changed since they were listed, and were read as they were then.
         kept: pages that could not be read again, so that their earlier rows stay.
+        damaged: pages read in this run of which something is missing in their files.
+        doubtful: pages read in this run nearly all of whose lines need review.
         versions: of what was used.
     """
 
@@ -80,6 +82,8 @@ class Summary:
     members_left_out: int
     changed: int
     kept: int
+    damaged: int
+    doubtful: int
     versions: dict[str, str]
 
     def __str__(self) -> str:
@@ -106,6 +110,14 @@ class Summary:
             lines.append(f"{may}: --retry_errors reads their waves again.")
         if self.kept:
             lines.append(f"{counted(self.kept, 'page')} could not be read again: their earlier rows stay.")
+        if self.damaged:
+            lines.append(
+                f"{counted(self.damaged, 'page')} of damaged files: the column damage says what is missing."
+            )
+        if self.doubtful:
+            lines.append(
+                f"{counted(self.doubtful, 'page')} can hardly be read: the column doubtful is true there."
+            )
         if self.changed:
             lines.append(f"{counted(self.changed, 'file')} had changed since the listing: read as found.")
         others = {suffix: number for suffix, number in self.left_out.items() if suffix != IN_OUTPUTS}
@@ -183,6 +195,8 @@ def summarize(
         members_left_out=sum(marker.left_out for marker in (*done, *before)),
         changed=sum(len(marker.changed) for marker in done),
         kept=sum(marker.kept for marker in done),
+        damaged=sum(marker.damaged for marker in done),
+        doubtful=sum(marker.doubtful for marker in done),
         versions=versions(),
     )
 

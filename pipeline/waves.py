@@ -78,6 +78,9 @@ class Marker:
         ended: when it was done, in seconds since 1970 by the clock of its run; 0 in markers that do not tell.
         name: what the names of its data files begin with, see `name_of`; empty where any of the wave's do.
         kept: pages that could not be read again, so that their earlier rows stay; see `pipeline.keeping`.
+        damaged: pages read by this run of which something is missing in their files, as far as the runner's
+            counters tell.
+        doubtful: likewise those nearly all of whose lines need review.
     """
 
     wave: int
@@ -97,6 +100,8 @@ class Marker:
     ended: float = 0.0
     name: str = ""
     kept: int = 0
+    damaged: int = 0
+    doubtful: int = 0
 
     @classmethod
     def of(cls, values: Any) -> Marker:

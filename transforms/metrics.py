@@ -14,6 +14,8 @@ ERRORS = "errors/"
 LEFT_OUT = "left_out"
 CHANGED = "changed"
 FILES = "files"
+DAMAGED = "damaged"
+DOUBTFUL = "doubtful"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
+from models.doubt import doubtful
 from models.reader import finish
 from models.records import Char, Failure, Line, Page
 from transforms import metrics
@@ -70,7 +71,7 @@ LINE = pa.struct(
         _field(
             "needs_review",
             pa.bool_(),
-            "whether the line is under the review threshold, see below",
+            "whether somebody should look at the line: its text may be wrong, see below",
         ),
         _field(
             "chars",
@@ -104,6 +105,12 @@ PAGES = pa.schema(
             "what of the page is missing or broken in its file, in one sentence; null where nothing is, "
             "as far as that can be told",
             True,
+        ),
+        _field(
+            "doubtful",
+            pa.bool_(),
+            "whether at least three quarters of the lines needed review, so that most likely none is right; "
+            "false where there are no lines",
         ),
     ]
 )
@@ -160,6 +167,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
         "bundle_id": bundle_id,
         "run_id": run_id,
         "damage": page.damage,
+        "doubtful": doubtful(page.lines),
     }
 
 
@@ -238,6 +246,8 @@ class _ToTables(beam.DoFn):
             else:
                 metrics.count("pages")
                 metrics.count("lines", len(outcome["lines"]))
+                metrics.count(metrics.DAMAGED, outcome["damage"] is not None)
+                metrics.count(metrics.DOUBTFUL, outcome["doubtful"])
                 errors, pages = None, self._pages.add(outcome)
         if pages is not None:
             yield pages

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.decoding import pdf_objects
 from models.geometry import gray
-from models.limits import Limits
+from models.limits import Limits, deciding_side
 from models.records import Image, InputError, Page
 
 _POINTS_PER_INCH = 72
@@ -197,7 +197,8 @@ def _scale(width: float, height: float, natural: float | None, limits: Limits) -
     """Pixels a point at which a page is drawn: `pdf_dpi`, or what the limits allow of it.
 
     A scan is drawn at its own resolution, but a small page with no more pixels than A4 has at `pdf_dpi`, and
-    a large one with no fewer.
+    a large one with no fewer. Of a page longer than three widths these three are bounded, as of an image: its
+    letters may be no larger than on a shorter one.
 
     Args:
         width: of the page in points.
@@ -210,5 +211,6 @@ def _scale(width: float, height: float, natural: float | None, limits: Limits) -
     density = asked if natural is None else min(max(natural, least), most)
     # A little less than the cap, since sides are rounded up.
     by_area = (limits.max_pixels / area) ** 0.5 * 0.999
-    by_side = (2 * limits.target_side if limits.target_side else _MAX_SIDE) / max(width, height)
-    return float(min(density**0.5, by_area, by_side))
+    by_side = _MAX_SIDE / max(width, height)
+    by_target = 2 * limits.target_side / deciding_side(width, height) if limits.target_side else by_side
+    return float(min(density**0.5, by_area, by_side, by_target))

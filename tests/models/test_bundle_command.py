@@ -78,9 +78,11 @@ def test_verify_names_a_changed_file(bundle: Path, capsys: pytest.CaptureFixture
     assert "recognition.onnx" not in printed
 
 
-def test_list_names_the_default_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_the_built_in_bundles_and_what_they_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
-    assert any(line.startswith("ppocrv6-small\t") for line in capsys.readouterr().out.splitlines())
+    listed = dict(line.split("\t", 1) for line in capsys.readouterr().out.splitlines())
+    assert "\treads Latin\t" in listed["latin"]
+    assert "\treads Latin, Hiragana, Katakana, Han\t" in listed["ppocrv6-small"]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,21 @@ class TestResolution:
         page = one(scan((60, 80), (900, 1200)).replace(b"[0 0 60 80]", b"[0 0 99 99]"))
         assert (page.width, page.height) == pytest.approx((99 * 200 / 72, 99 * 200 / 72), abs=1)
 
+    @pytest.mark.parametrize("box", [(1000, 30_000), (30_000, 1000)])
+    def test_a_long_picture_keeps_its_pixels(self, box: tuple[int, int]) -> None:
+        page = one(scan(box, box))
+        assert (page.width, page.height) == pytest.approx(box, abs=1)
+
+    def test_a_long_page_is_drawn_as_finely_as_a_short_one(self) -> None:
+        page = one(scan((300, 9000), (10, 10), over=SEEN))
+        assert (page.width, page.height) == pytest.approx((300 * 200 / 72, 9000 * 200 / 72), abs=1)
+
+    def test_a_long_page_is_drawn_within_the_limits(self) -> None:
+        page = one(scan((1000, 14_000), (10, 10)), Limits(max_pixels=1_400_000))
+        assert page.width * page.height == pytest.approx(1_400_000, rel=0.01)
+        assert one(scan((300, 9000), (10, 10)), Limits(target_side=300)).width == pytest.approx(200, abs=1)
+        assert one(scan((100, 14_000), (10, 10)), Limits(pdf_dpi=400)).height < 65_536
+
     def test_a_picture_beyond_the_limits_is_refused(self) -> None:
         data = scan((60, 80), (900, 1200))
         assert one(data, Limits(max_pixels=1_080_000)).width > 800

@@ -595,6 +595,22 @@ def test_options_change_what_is_read(job: Callable[..., int], folder: Path) -> N
     assert [row["lines"] for row in rows(folder / "b")] == [[]] * 6
 
 
+def test_the_summary_counts_damaged_and_doubtful_pages(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = next((folder / "in").glob("*.png")).read_bytes()
+    (folder / "in" / "cut.png").write_bytes(data[: len(data) * 3 // 4])
+    assert job("--review_threshold", "1") == DONE
+    found = rows(folder / "out")
+    assert [row["doubtful"] for row in found] == [bool(row["lines"]) for row in found]
+    assert [Path(row["uri"]).name for row in found if row["damage"]] == ["cut.png"]
+    doubtful = sum(row["doubtful"] for row in found)
+    assert doubtful >= 6
+    told = capsys.readouterr()
+    assert "\n1 page of damaged files: the column damage" in told.out + told.err
+    assert f"\n{doubtful} pages can hardly be read: the column doubtful" in told.out + told.err
+
+
 def test_asking_for_the_bundle_s_own_value_is_the_same_work(
     job: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

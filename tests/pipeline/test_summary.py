@@ -77,6 +77,13 @@ def test_text_counts_as_people_do() -> None:
     assert "\n1 error: 1 not_found." in str(summary([one], []))
 
 
+def test_text_tells_of_pages_to_look_at_and_by_which_column() -> None:
+    text = str(summary([replace(ONE, damaged=1), replace(TWO, damaged=2, doubtful=1)], []))
+    assert "\n3 pages of damaged files: the column damage says what is missing.\n" in text
+    assert "\n1 page can hardly be read: the column doubtful is true there.\n" in text
+    assert "damage" not in str(summary([ONE], [])) and "doubtful" not in str(summary([ONE], []))
+
+
 def test_text_where_there_was_nothing_to_do() -> None:
     assert (
         str(summary([], [replace(ONE, errors={})])).splitlines()[0]

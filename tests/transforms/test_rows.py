@@ -39,6 +39,7 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "bundle_id": "bundle",
         "run_id": "run",
         "damage": "Its end is missing.",
+        "doubtful": False,
     }
     assert [line["text"] for line in lines] == ["résumé", "two"]
     assert lines[0] == {
@@ -64,7 +65,14 @@ def test_chars_are_there_when_asked_for() -> None:
 
 def test_blank_page_is_a_row_without_lines() -> None:
     (row,) = table(Page("a", width=3, height=4)).to_pylist()
-    assert (row["text"], row["lines"], row["etag"]) == ("", [], None)
+    assert (row["text"], row["lines"], row["etag"], row["doubtful"]) == ("", [], None, False)
+
+
+@pytest.mark.parametrize(("marked", "doubtful"), [(2, False), (3, True), (4, True)])
+def test_a_page_is_doubtful_where_nearly_all_of_its_lines_are(marked: int, doubtful: bool) -> None:
+    lines = tuple(replace(LINE, needs_review=i < marked) for i in range(4))
+    (row,) = table(replace(PAGE, lines=lines)).to_pylist()
+    assert row["doubtful"] is doubtful
 
 
 def test_failure_of_a_whole_file_has_no_page() -> None:
