@@ -159,15 +159,17 @@ def archive_pages(
 
 
 class _Watched:
-    """A file that tells of each read, since passing over a large member may take long."""
+    """A file that tells of each read that got something: passing over a large member may take long."""
 
     def __init__(self, file: BinaryIO, advance: Callable[[float], None]) -> None:
         self._file = file
         self._advance = advance
 
     def read(self, size: int = -1) -> bytes:
-        self._advance(0.0)
-        return self._file.read(size)
+        data = self._file.read(size)
+        if data:
+            self._advance(0.0)
+        return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
