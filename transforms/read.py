@@ -138,7 +138,7 @@ def archive_pages(
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
-        with storage.open_file(source.uri, found.byte_size) as opened:
+        with storage.open_file(source.uri, found) as opened:
             file = cast(BinaryIO, _Watched(opened, advance))
             for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
                 if member.data is None:
