@@ -56,10 +56,10 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         byte_size: the archive's size.
         max_bytes: members larger than this are errors.
     """
-    budget = Budget(byte_size)
-    file = cast(BinaryIO, Timed(file, budget))
     start = file.read(4)
     file.seek(0)
+    budget = Budget(byte_size)
+    file = cast(BinaryIO, Timed(file, budget))
     if not start:
         yield Member(uri, InputError("empty", "The file is empty (0 bytes)."))
         return

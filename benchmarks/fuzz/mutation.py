@@ -39,7 +39,7 @@ def mutated(data: bytes, random: Random, others: Sequence[bytes]) -> bytes:
         if changed:
             random.choice(_MUTATIONS)(changed, _place(changed, random), random, others)
     whole = _with_checksums(bytes(changed), random)
-    return gzip.compress(whole, 1) if packed else whole
+    return gzip.compress(whole, 1, mtime=0) if packed else whole
 
 
 def _place(data: bytearray, random: Random) -> int:
