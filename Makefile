@@ -6,13 +6,14 @@ IMAGES ?= samples
 BUNDLES ?= latin,ppocrv6-small
 PEERS ?= faster-tiny,faster-small,rapidocr
 OPTIONS ?=
+MINUTES ?= 10
 comma := ,
 # Each process imports torch and Beam, so there are four at most. One that has run its tests takes half of those that
 # another one has left: tests of a module mostly stay together and share its fixtures.
 TOGETHER := -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all lint format bench bench-quick bench-quality test-faults test-cluster clean
+.PHONY: help setup test test-all lint format bench bench-quick bench-quality test-faults fuzz test-cluster clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-12s %s\n' "$$verb" "$$what"; done
@@ -47,6 +48,9 @@ bench-quality: setup  ## word F1, H-mean and processor seconds on labelled pages
 
 test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left behind
 	$(BIN)/python -m benchmarks.faults
+
+fuzz: setup  ## mutate files of every kind that is read, for MINUTES; no case may crash, hang, or raise what it may not
+	$(BIN)/python -m benchmarks.fuzz --minutes $(MINUTES)
 
 test-cluster: setup  ## the job by Beam's Job API on Prism, on emulated buckets, and as Dataflow would get it; needs Go
 	@scripts/cluster.sh

@@ -7,15 +7,17 @@ The format is described in docs/bundles.md.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
-import math
+import re
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from models.onnx_file import has_external_data
 from models.records import UsageError
 
 FORMAT = 1
@@ -156,8 +158,8 @@ class Manifest:
     """What `manifest.json` says; what is not described here is described by `About`.
 
     Attributes:
-        package: importable package whose data files the models are, or empty where they lie beside the
-            manifest.
+        package: name of an installed package whose data files the models are (one that is in no other), or
+            empty where they lie beside the manifest. It is found, not imported.
     """
 
     name: str
@@ -242,6 +244,10 @@ def verify(bundle: Bundle) -> list[str]:
                 f"{path} is not the file that the manifest names "
                 f"(SHA-256 {digest[:12]}…, not {model.sha256[:12]}…)"
             )
+        elif has_external_data(path.read_bytes()):
+            problems.append(
+                f"{path} keeps weights in other files, of which there is no digest: store them in it"
+            )
     return problems
 
 
@@ -307,16 +313,49 @@ def parse_manifest(data: bytes, origin: str) -> Manifest:
             raise UsageError(
                 f"format is {raw.get('format')!r}, this version reads {FORMAT}: upgrade one of the two"
             )
-        specs = {name: _record(spec, raw[name]) for name, spec in _SPECS.items()}
+        specs = {name: _record(spec, raw[name], f"{name}.") for name, spec in _SPECS.items()}
         manifest = _record(Manifest, {**raw, **specs})
         _check(manifest)
     except UsageError as error:
         raise UsageError(f"{origin}: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{origin} is not a bundle's manifest: {type(error).__name__}: {error}") from None
     return manifest
 
 
+_LARGEST = 1e9
+"""No number in a manifest is larger, either way; nor is one infinite or NaN, which Python's JSON may hold."""
+_LEAST_STD = 1e-6
+_SHOWN = 60
+"""Characters of a wrong value that a message shows."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which cannot be written to any file."""
+_SIDE = (1, 10_000)
+"""Pixels."""
+_PART = (0, 1)
+_BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
+    "detection": {
+        "limit": _SIDE,
+        "multiple": (1, 1024),
+        "threshold": _PART,
+        "box_threshold": _PART,
+        "unclip_ratio": (0, 100),
+        "max_candidates": (1, 1_000_000),
+        "min_side": (0, 10_000),
+    },
+    "direction": {"height": _SIDE, "width": _SIDE, "threshold": _PART},
+    "recognition": {
+        "height": _SIDE,
+        "widths": (1, 100_000),
+        "margin": (0, 10),
+        "squeeze": _PART,
+        "least_height": (0, 10_000),
+        "min_confidence": _PART,
+        "review_threshold": _PART,
+        "cell_gap": (0, 10_000),
+    },
+}
+"""The least and the most that the numbers of models may be."""
 _SPECS: dict[str, type[ModelFile]] = {
     "detection": DetectionSpec,
     "direction": DirectionSpec,
@@ -325,7 +364,7 @@ _SPECS: dict[str, type[ModelFile]] = {
 _Record = TypeVar("_Record")
 
 
-def _record(kind: type[_Record], values: dict[str, Any]) -> _Record:
+def _record(kind: type[_Record], values: dict[str, Any], section: str = "") -> _Record:
     """Builds a dataclass from JSON values: unknown keys are refused, lists become tuples."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
@@ -334,8 +373,13 @@ def _record(kind: type[_Record], values: dict[str, Any]) -> _Record:
     typed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     for key, value in typed.items():
         if not _fits(value, wanted[key]):
-            raise UsageError(f"{key} is {value!r}, which is not of the kind {wanted[key]}")
+            raise UsageError(f"{section}{key} is {_shown(value)}, which is not of the kind {wanted[key]}")
     return kind(**typed)
+
+
+def _shown(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _fits(value: object, wanted: Any) -> bool:
@@ -343,10 +387,10 @@ def _fits(value: object, wanted: Any) -> bool:
     if get_origin(wanted) is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(wanted)[0]) for item in value)
     if get_origin(wanted) is Literal:
-        return value in get_args(wanted)
+        return isinstance(value, str) and value in get_args(wanted)
     if wanted in (int, float):
-        return isinstance(value, (int, wanted)) and not isinstance(value, bool)
-    return isinstance(value, wanted)
+        return isinstance(value, (int, wanted)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    return isinstance(value, wanted) and not (isinstance(value, str) and _SURROGATE.search(value))
 
 
 def _check(manifest: Manifest) -> None:
@@ -356,40 +400,37 @@ def _check(manifest: Manifest) -> None:
             raise UsageError(
                 f"{model.file}: color {model.color!r} needs {channels} values of mean and of std"
             )
-        if not all(model.std):
-            raise UsageError(f"{model.file}: std must not be 0")
+        if min(model.std) < _LEAST_STD:
+            raise UsageError(f"{model.file}: std must not be below {_LEAST_STD}")
         if Path(model.file).is_absolute() or ".." in Path(model.file).parts:
             raise UsageError(f"{model.file}: a model file must lie inside the bundle")
+    if not manifest.name.isprintable():
+        raise UsageError(f"name is {_shown(manifest.name)}, which cannot be printed")
     recognition = manifest.recognition
     if not recognition.charset or any(not isinstance(char, str) or not char for char in recognition.charset):
         raise UsageError("recognition.charset must be a list of non-empty strings")
     if not recognition.widths or list(recognition.widths) != sorted(set(recognition.widths)):
         raise UsageError("recognition.widths must be a non-empty ascending list")
-    detection, direction = manifest.detection, manifest.direction
-    sizes = (detection.limit, detection.multiple, direction.height, direction.width, recognition.height)
-    if min(*sizes, *recognition.widths) < 1:
-        raise UsageError("limit, multiple, height, width and widths must be at least 1")
-    if recognition.least_height < 0 or recognition.cell_gap < 0:
-        raise UsageError("recognition.least_height and recognition.cell_gap must be at least 0")
-    if not 0 <= recognition.squeeze < 1:
-        raise UsageError("recognition.squeeze must be from 0 to below 1")
-    thresholds: tuple[float, ...] = (detection.threshold, detection.box_threshold, direction.threshold)
-    thresholds += (recognition.min_confidence, recognition.review_threshold)
-    if not all(0 <= value <= 1 for value in thresholds):
-        raise UsageError("thresholds and min_confidence must be from 0 to 1")
-    if not (recognition.confidence_scale > 0 and math.isfinite(recognition.confidence_scale)):
+    for section, bounds in _BOUNDS.items():
+        for key, (least, most) in bounds.items():
+            value = getattr(getattr(manifest, section), key)
+            if not all(
+                least <= number <= most for number in (value if isinstance(value, tuple) else (value,))
+            ):
+                raise UsageError(f"{section}.{key} must be from {least:g} to {most:g}")
+    if recognition.confidence_scale <= 0:
         raise UsageError("recognition.confidence_scale must be a number above 0")
-    if not math.isfinite(recognition.confidence_shift):
-        raise UsageError("recognition.confidence_shift must be a number")
+    if recognition.squeeze == 1:
+        raise UsageError("recognition.squeeze must be below 1")
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:
     if not manifest.package:
         return folder
-    try:
-        found = importlib.util.find_spec(manifest.package)
-    except (ImportError, ValueError):  # of a package inside another that is not there
-        found = None
+    found = None
+    if manifest.package.isidentifier():  # of one inside another Python would run the other to find it
+        with contextlib.suppress(ImportError, ValueError):
+            found = importlib.util.find_spec(manifest.package)
     if found is None or found.origin is None:
         raise UsageError(
             f"bundle {manifest.name!r}: its models are in the Python package {manifest.package!r}, "

@@ -107,7 +107,10 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     [
         ("--output=.", ". exists already; name a new folder for the bundle"),
         ("--output=det.onnx/in", "[Errno 20] Not a directory: 'det.onnx/in.part'"),
-        ("--set=recognition.widths=320", "--set: widths is 320, which is not of the kind tuple[int, ...]"),
+        (
+            "--set=recognition.widths=320",
+            "--set: recognition.widths is 320, which is not of the kind tuple[int, ...]",
+        ),
         ("--set=recognition.widths=[]", "--set: recognition.widths must be a non-empty ascending list"),
     ],
 )

@@ -1,0 +1,92 @@
+"""What reads files from elsewhere, each as a function of a file's bytes and of an empty folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle import parse_manifest
+from models.decoding import decode_each
+from models.limits import Limits
+from models.records import InputError
+from pipeline import lock, manifest, report, waves
+from transforms import archives, sources
+from transforms.storage import Source
+
+_PAGES = 300
+_MEMBERS = 20_000
+_MAX_BYTES = 1 << 30
+
+Target = Callable[[bytes, Path], None]
+
+
+def _image(data: bytes, _: Path) -> None:
+    for page in islice(decode_each(data, Limits(), one_channel=True), _PAGES):
+        if isinstance(page, InputError):
+            page.message.encode()
+        elif page.image.dtype != np.uint8 or min(page.image.shape) < 1:
+            raise AssertionError(f"a page of {page.image.shape}, {page.image.dtype}")
+
+
+def _archive(data: bytes, _: Path) -> None:
+    for member in islice(archives.members("x", io.BytesIO(data), len(data), _MAX_BYTES), _MEMBERS):
+        member.uri.encode()
+        if isinstance(member.data, InputError):
+            member.data.message.encode()
+
+
+def _bundle(data: bytes, _: Path) -> None:
+    parse_manifest(data, "manifest.json")
+
+
+def _list(name: str) -> Target:
+    def read(data: bytes, folder: Path) -> None:
+        path = _written(folder / name, data)
+        found = list(sources.list_sources([str(path)]))
+        manifest.extend(str(folder / "out"), found, None)
+
+    return read
+
+
+def _marker(data: bytes, folder: Path) -> None:
+    output = str(folder)
+    manifest.extend(output, [Source("a.png")], None)
+    _written(folder / "_waves" / "00000.json", data)
+    done = waves.markers(output)
+    for marker in done.values():
+        waves.refuse_mixing(output, done, marker.bundle_id, marker.bundle, {"dpi": 200})
+    report.report(output)
+
+
+def _lock(data: bytes, folder: Path) -> None:
+    lock.STALE_S, lock.LOOK_S = 0.01, 0.005  # this process has no other use for them
+    _written(folder / "_waves" / "lock.json", data)
+    lock.owners(str(folder))
+    with lock.Lock(str(folder)):
+        pass
+
+
+def _manifest(data: bytes, folder: Path) -> None:
+    _written(folder / "_manifest" / "00000.parquet", data)
+    manifest.extend(str(folder), [], None, None, {})
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+TARGETS: dict[str, Target] = {
+    "image": _image,
+    "archive": _archive,
+    "bundle": _bundle,
+    "marker": _marker,
+    "lock": _lock,
+    "manifest": _manifest,
+    **{f"list {suffix}": _list(f"list.{suffix}") for suffix in ("csv", "txt", "jsonl", "parquet")},
+}
