@@ -103,7 +103,7 @@ class Failure:
     Attributes:
         uri: the file, as listed.
         page: 0-based page number, or None where the file as a whole failed.
-        stage: the stage that failed: read, decode, detect, rectify, direction, recognize or row.
+        stage: the stage that failed: read, decode, detect, rectify, direction, recognize, finish or row.
         kind: a short stable word for grouping, such as not_found, truncated, too_large, model_failure.
         message: one sentence for a person: what happened and what to do.
     """

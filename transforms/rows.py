@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
-from models.reader import finish
 from models.records import Char, Failure, Line, Page
 from transforms import metrics
 from transforms.elements import PageOrFailure
@@ -115,7 +114,7 @@ ERRORS = pa.schema(
         _field(
             "stage",
             pa.string(),
-            "the stage that failed: read, decode, detect, rectify, direction, recognize, row",
+            "the stage that failed: read, decode, detect, rectify, direction, recognize, finish, row",
         ),
         _field("kind", pa.string(), "a stable word for grouping, such as not_found, truncated, too_large"),
         _field("message", pa.string(), "one sentence: what happened and what to do"),
@@ -201,7 +200,7 @@ class Rows(NamedTuple):
 
 
 class ToRows(beam.PTransform):
-    """Finishes pages and makes tables of them and of the failures.
+    """Makes tables of finished pages, as `Finish` gives them, and of the failures.
 
     Args:
         bundle_id: for the column of that name.
@@ -256,7 +255,7 @@ class _ToTables(beam.DoFn):
         if isinstance(element, Failure):
             return element
         try:
-            return page_row(finish(element), self._bundle_id, self._run_id)
+            return page_row(element, self._bundle_id, self._run_id)
         except Exception as error:  # as in every stage, a page's error is the page's
             return failed(STAGE, element, error)
 
