@@ -17,12 +17,17 @@ from typing import Any, NoReturn
 from models.engine import ENGINES, choose, precision
 from models.options import ReadOptions
 from models.records import UsageError
+from models.version import add_version
 from transforms import storage
 from transforms.storage import local
 
 WAVE_PER_WORKER = 1000
 """Files in a wave on this machine for each worker: minutes of work, beside which its end weighs little."""
 _OPTION = re.compile("--?[a-zA-Z]")
+_LANGUAGES = "a bundle reads its languages: --bundle NAME chooses one, `ppocr-bundle list` names them"
+_TOLD = dict.fromkeys(("--lang", "--language", "--languages", "-l"), _LANGUAGES)
+"""Options that others' readers have, and what does the same here."""
+_OF_CLUSTERS = ("--num_workers", "--max_num_workers")
 
 
 def cores(root: Path = Path("/")) -> int:
@@ -163,6 +168,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
     _refuse_misspelt(argv, list(own))
     inputs, ours, beam = _sort(argv, own)
     known = parser.parse_args(ours)
+    _refuse_of_clusters(beam, known.runner)
     inputs += known.input
     if not inputs:
         raise UsageError("there is nothing to read: name files, folders or URIs (--help lists the options)")
@@ -191,6 +197,15 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return argv[:end], argv[end + 1 :]
 
 
+def _refuse_of_clusters(beam: Sequence[str], runner: str | None) -> None:
+    """Says which option is meant where Beam would take one and do nothing with it."""
+    asked = [token.partition("=")[0] for token in beam if token.partition("=")[0] in _OF_CLUSTERS]
+    if asked and runner is None:
+        raise UsageError(
+            f"{asked[0]} is for clusters: on this machine --workers N says how many processes work"
+        )
+
+
 def _refuse_file(output: str) -> None:
     """Says what a folder that cannot be made would only say as an error of the system's."""
     for path in (Path(output), *Path(output).parents):
@@ -215,6 +230,8 @@ def _refuse_misspelt(argv: Sequence[str], own: Sequence[str]) -> None:
     beam = _beam_options()
     for name in unknown:
         if name not in beam:
+            if name in _TOLD:
+                raise UsageError(f"there is no option {name}: {_TOLD[name]}")
             close = difflib.get_close_matches(name, [*own, *beam], n=1)
             hint = f"did you mean {close[0]}?" if close else "--help lists the options"
             raise UsageError(f"there is no option {name}: {hint}")
@@ -272,6 +289,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
     )
+    add_version(parser)
     _add_files(parser)
     _add_decoding(parser)
     _add_reading(parser)
@@ -295,7 +313,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--input", nargs="+", action="extend", default=[], metavar="PATH",
         help="the same, also after options of Beam's that take no value",
     )  # fmt: skip
-    add("--output", required=True, metavar="FOLDER", help="folder or URI: pages/*.parquet, errors/*.parquet")
+    add(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder or URI: pages/*.parquet, errors/*.parquet",
+    )
     add(
         "--retry_errors", action="store_true",
         help="read again the waves in which pages failed for reasons that may have passed, such as timeouts",

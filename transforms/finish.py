@@ -16,7 +16,7 @@ STAGE = "finish"
 
 
 class Finish(beam.PTransform):
-    """Puts the lines of recognised pages into reading order: they are finished then, as `ToRows` wants them."""
+    """Puts the lines of recognised pages into reading order: pages are finished then, as `ToRows` wants."""
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""

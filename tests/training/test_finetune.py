@@ -93,7 +93,7 @@ def test_models_are_tuned_into_a_bundle(
     output, tuned = pages.parent / "mine", ("direction", "recognition")
     command = ["finetune", "--bundle", str(bundle.folder), "--data", str(pages), "--output", str(output)]
     command += ["--model", *tuned, "--held_out", "0.25", "--trained_on", "ours"]
-    command += ["steps=3", "validate_every=3", "threads=1", "loggers=[]", "accelerator=cpu"]
+    command += ["--steps", "3", "validate_every=3", "threads=1", "loggers=[]", "accelerator=cpu"]
     with pytest.raises(SystemExit):
         main([*command, "--modle", "recognition"])
     assert main(command) == 0

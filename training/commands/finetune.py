@@ -2,7 +2,7 @@
 
     ppocr-train finetune --bundle latin --data my/ --output bundles/mine
     ppocr-train finetune --bundle latin --data my/ --model detection recognition --output bundles/mine
-    ppocr-train finetune --bundle latin --data my/ --output bundles/mine steps=500 optimizer.lr=5e-4
+    ppocr-train finetune --bundle latin --data my/ --output bundles/mine --steps 500 optimizer.lr=5e-4
 
 The same command again goes on where it was stopped. `OUTPUT.work/report/report.md` tells how well your
 held-out images, and made ones, are read before and after.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from models.bundle import MODELS
 from models.records import UsageError
+from training.commands import add_steps, settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="your labels: Label.txt, rec_gt.txt, or a folder with either or ICDAR's gt_*.txt",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="a new folder for the bundle"
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder for the bundle"
     )
     parser.add_argument(
         "--model",
@@ -95,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="start from these .safetensors of ppocr-train instead of the bundle's own models",
     )
+    add_steps(training, "of training (default: that of training/configs/finetune_MODEL.yaml)")
     training.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop training after so long, resumably; 0: never"
     )
@@ -105,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="settings laid over training/configs/finetune_MODEL.yaml, such as steps=500",
+        help="settings laid over training/configs/finetune_MODEL.yaml, such as optimizer.lr=5e-4",
     )
 
 
@@ -135,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
         charset=args.charset,
         freeze=tuple(args.freeze),
         starts=tuple(args.start),
-        overrides=tuple(args.overrides),
+        overrides=tuple(settings(args)),
         workers=args.workers,
         max_minutes=args.max_minutes,
     )

@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", type=Path, nargs="+", help="PDF files, or folders that are searched for them"
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=Path,
         required=True,

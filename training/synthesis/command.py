@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> None:
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty"
+        "-o", "--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty"
     )
     parser.add_argument(
         "--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead"
