@@ -5,7 +5,6 @@ It reads the list of files, the markers of the waves that are done, and the lock
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from pipeline.lock import owners, seems_alive
 from pipeline.look import look
 from pipeline.manifest import files_of
 from pipeline.progress import duration
+from pipeline.status import leave
 from pipeline.summary import counted
 from pipeline.waves import Marker
 
@@ -80,4 +80,4 @@ def worked(markers: Iterable[Marker]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from models.annotate import overlay
 from models.decoding import decode
 from models.records import Image, InputError, Line, Page, UsageError
 from pipeline.look import look
+from pipeline.status import leave
 from transforms import storage
 from transforms.storage import local
 
@@ -107,4 +107,4 @@ def _pixels(row: dict[str, Any]) -> Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
