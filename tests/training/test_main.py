@@ -163,3 +163,22 @@ def test_an_evaluation_that_fails_leaves_no_empty_folder(
     (tmp_path / "out").mkdir()
     assert main([*command, "--bundle", "none-such"]) == 2
     assert (tmp_path / "out").is_dir()  # it was there before
+
+
+def test_files_of_other_kinds_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("page.jpg", "net.onnx"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\0" + bytes(range(256)) * 8)
+    assert main(["data", "check", str(tmp_path / "page.jpg")]) == 2
+    said = capsys.readouterr()
+    assert "page.jpg is no label file" in said.err and not said.out and said.err.isascii()
+    assert main(["quantize", str(tmp_path / "net.onnx"), "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "net.onnx cannot be read as a checkpoint: it is no .safetensors" in said.err
+    assert "ppocr-train recover" in said.err
+
+
+def test_help_keeps_names_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, name in (("ablate", "PP-OCR"), ("prune", "FPGM"), ("quantize", "PACT")):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert name in capsys.readouterr().out.split("positional arguments")[0].partition("\n\n")[2]
