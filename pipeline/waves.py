@@ -35,7 +35,9 @@ _HELD = (*KINDS, "_manifest", FOLDER)
 """Folders of a stage: rows, lists of parts of waves, markers."""
 TEMPORARY = "beam-temp-"
 """What the names of the folders begin with that Beam writes into, beside its files, until it renames them."""
-RETRYABLE = frozenset(("crashed", "forbidden", "missing_extra", "model_failure", "timeout", "unavailable"))
+RETRYABLE = frozenset(
+    ("changed", "crashed", "forbidden", "missing_extra", "model_failure", "timeout", "unavailable")
+)
 """Kinds of errors whose reasons may have passed. A file that was not there is a new one when it is."""
 
 _log = logging.getLogger(__name__)

@@ -138,7 +138,7 @@ def archive_pages(
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
-        with storage.open_file(source.uri, found.byte_size) as opened:
+        with storage.open_file(source.uri, found) as opened:
             file = cast(BinaryIO, _Watched(opened, advance))
             for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
                 if member.data is None:
@@ -159,15 +159,17 @@ def archive_pages(
 
 
 class _Watched:
-    """A file that tells of each read, since passing over a large member may take long."""
+    """A file that tells of each read that got something: passing over a large member may take long."""
 
     def __init__(self, file: BinaryIO, advance: Callable[[float], None]) -> None:
         self._file = file
         self._advance = advance
 
     def read(self, size: int = -1) -> bytes:
-        self._advance(0.0)
-        return self._file.read(size)
+        data = self._file.read(size)
+        if data:
+            self._advance(0.0)
+        return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

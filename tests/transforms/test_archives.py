@@ -3,7 +3,10 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import time
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import pytest
 
 from models.records import InputError
 from tests.corpus import parquet, special, tar
-from transforms import archives
+from transforms import caps
 from transforms.archives import Member, is_archive, members
+from transforms.thrift import page_header
 
 MAX = 1 << 20
 
@@ -110,7 +114,7 @@ class TestTar:
         assert told(read(bytes(header) + data[512:])) == [("s.tar#\\xff\\xfe.jpg", 1)]
 
     def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_FREE_BYTES", 1 << 16)
+        monkeypatch.setattr(caps, "FREE_BYTES", 1 << 16)
         bomb = tar([("a.jpg", b"x"), ("big.txt", bytes(1 << 22)), ("b.jpg", b"x")], "w:gz")
         assert told(read(bomb)) == [("s.tar#a.jpg", 1), ("s.tar", "too_large")]
 
@@ -138,13 +142,120 @@ class TestTar:
         data = tar([("a.jpg", b"1"), ("b.txt", b"-"), ("a.jpg", b"22"), ("a.jpg#2", b"-"), ("a.jpg", b"333")])
         assert told(read(data)) == [("s.tar#a.jpg", 1), ("s.tar#a.jpg#2", 2), ("s.tar#a.jpg#4", 3)]
 
-    def test_headers_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        kept = []
-        monkeypatch.setattr(
-            archives, "_tar_data", lambda archive, header, cap: kept.append(len(archive.members)) or b""
-        )
-        read(tar([(f"{i}.jpg", b"x") for i in range(50)]))
-        assert max(kept) <= 1
+    def test_headers_are_not_kept(self) -> None:
+        few, many = (tar([(f"{i}.txt", b"") for i in range(n)]) for n in (100, 3_000))
+        assert traced(many) < traced(few) + 200_000
+
+    @pytest.mark.parametrize("name", ["s.png", "s.txt"])
+    @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+    def test_a_member_that_claims_more_than_there_is_ends_the_archive(self, name: str, form: int) -> None:
+        header = tarfile.TarInfo(name)
+        header.size = 1 << 62
+        if form == tarfile.PAX_FORMAT:
+            header.size, header.pax_headers = 0, {"size": str(1 << 62)}
+        data = tar([("a.jpg", b"x")])[:1024] + header.tobuf(form) + bytes(1024)
+        assert told(read(data)) == [("s.tar#a.jpg", 1), ("s.tar", "truncated")]
+        assert told(read(gzip.compress(data))) == [("s.tar#a.jpg", 1), ("s.tar", "too_large")]
+
+    def test_a_member_that_is_passed_over_is_not_read(self) -> None:
+        data = tar([("a.txt", bytes(4 << 20)), ("b.jpg", b"x")])
+        file = Counted(data)
+        found = [m.uri for m in members("s.tar", file, len(data), MAX) if m.data is not None]
+        assert found == ["s.tar#b.jpg"] and file.taken < 1 << 20
+
+    @pytest.mark.parametrize("digits", [1000, 1 << 20])
+    def test_a_header_of_digits_takes_no_time(self, digits: int) -> None:
+        began = time.process_time()
+        found = read(gzip.compress(extended(tarfile.XHDTYPE, b"1" * digits)))
+        assert told(found) == [("s.tar", "corrupt")]
+        assert time.process_time() - began < 1  # tarfile takes a quarter of an hour for 100,000
+
+    def test_fields_of_pax_do_not_add_up(self) -> None:
+        def archive(count: int) -> bytes:
+            fields = (b"".join(b"16 k%09d=1\n" % (n << 12 | i) for i in range(1 << 12)) for n in range(count))
+            return gzip.compress(b"".join(extended(tarfile.XGLTYPE, body) for body in fields) + bytes(1024))
+
+        assert traced(archive(8)) < traced(archive(1)) + 200_000
+
+    def test_pax_names_and_sizes_are_of_the_next_member_or_of_all(self) -> None:
+        body = tar([("z.jpg", b"x" * 5)])[:1024]
+        data = extended(tarfile.XHDTYPE, b"14 path=a.jpg\n16 comment=none\n") + body
+        data += extended(tarfile.XGLTYPE, b"14 path=b.jpg\n") + body + body + bytes(1024)
+        assert told(read(data)) == [("s.tar#a.jpg", 5), ("s.tar#b.jpg", 5), ("s.tar#b.jpg#2", 5)]
+
+    @pytest.mark.parametrize(
+        "body", [b"x", b"0 path=a\n", b"99999999999 path=a\n", b"11 size=-5\n", b"12 size=1e9\n"]
+    )
+    def test_pax_fields_that_are_nonsense(self, body: bytes) -> None:
+        data = extended(tarfile.XHDTYPE, body) + tar([("a.jpg", b"x")])
+        assert told(read(data)) == [("s.tar", "corrupt")]
+
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+    def test_thousands_of_headers_in_a_row(self, kind: bytes) -> None:
+        body = b"b.jpg" if kind == tarfile.GNUTYPE_LONGNAME else b"14 path=b.jpg\n"
+        data = extended(kind, body) * 5000 + tar([("a.txt", b"x")])
+        assert told(read(gzip.compress(data))) == [("s.tar#b.jpg", 1)]
+
+    def test_a_name_that_no_system_can_give(self) -> None:
+        data = extended(tarfile.GNUTYPE_LONGNAME, b"n" * 500_000) + tar([("a.jpg", b"x")])
+        assert told(read(data)) == [("s.tar", "corrupt")]
+
+    def test_numbers_may_be_wide_or_padded_with_spaces(self) -> None:
+        header = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.USTAR_FORMAT))
+        for field in (b"\x80" + (5).to_bytes(11, "big"), b"          5 ", b"00000000005\0"):
+            header[124:136] = field
+            header[148:156] = b" " * 8
+            header[148:156] = b"%06o\0 " % sum(header)
+            assert told(read(bytes(header) + b"abcde" + bytes(507 + 1024))) == [("s.tar#a.jpg", 5)]
+
+    def test_an_old_sparse_member_with_a_long_map_is_passed_over(self) -> None:
+        header = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
+        header[156:157], header[482] = tarfile.GNUTYPE_SPARSE, 1
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        more, last = bytes(504) + b"\1" + bytes(7), bytes(512)
+        data = bytes(header) + more + last + tar([("b.jpg", b"y")])
+        assert told(read(data)) == [("s.tar#a.jpg", "unsupported"), ("s.tar#b.jpg", 1)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_archive_has_so_much_time_and_no_more(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caps, "FREE_S", 0.05)
+    monkeypatch.setattr(caps, "BYTES_A_SECOND", 1 << 40)
+    data = tar([(f"{i}.txt", b"") for i in range(20_000)])
+    found = read(gzip.compress(data, 1) if packed else data)
+    assert told(found) == [("s.tar", "too_large")]
+
+
+def test_what_is_done_with_a_member_is_not_the_archive_s_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caps, "FREE_S", 0.5)
+    monkeypatch.setattr(caps, "BYTES_A_SECOND", 1 << 40)
+    data = tar([(f"{i}.jpg", b"x") for i in range(3)])
+    found = []
+    for member in members("s.tar", io.BytesIO(data), len(data), MAX):
+        end = time.thread_time() + 0.6
+        while time.thread_time() < end:
+            pass
+        found.append(member.uri)
+    assert len(found) == 3
+
+
+def extended(kind: bytes, body: bytes) -> bytes:
+    """An extended header of a tar."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, len(body)
+    return header.tobuf(tarfile.USTAR_FORMAT) + body + bytes(-len(body) % 512)
+
+
+def traced(data: bytes) -> int:
+    """Bytes of Python's memory that reading an archive takes at most."""
+    tracemalloc.start()
+    try:
+        for _ in members("s.tar", io.BytesIO(data), len(data), MAX):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def zipped(
@@ -214,7 +325,7 @@ class TestZip:
         assert kind == "corrupt"
 
     def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_FREE_BYTES", 1 << 16)
+        monkeypatch.setattr(caps, "FREE_BYTES", 1 << 16)
         bomb = zipped({f"{i}.jpg": bytes(1 << 20) for i in range(9)})
         found = told(read(bomb))
         assert found[-1] == ("s.tar", "too_large") and len(found) < 9
@@ -263,8 +374,8 @@ class TestParquet:
         assert told(read(parquet(columns), max_bytes=10)) == expected
 
     def test_bombs_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_FREE_BYTES", 10 << 16)
-        monkeypatch.setattr(archives, "_MAX_RATIO", 1)
+        monkeypatch.setattr(caps, "FREE_BYTES", 10 << 16)
+        monkeypatch.setattr(caps, "MAX_RATIO", 1)
         found = told(read(parquet({"bytes": [bytes(1 << 16)] * 100})))
         assert [size for _, size in found] == [1 << 16] * 9 + ["too_large"]
         found = told(read(parquet({"bytes": [bytes(1 << 16)] * 100}), max_bytes=100))
@@ -282,6 +393,66 @@ class TestParquet:
             seen.append(file.taken)
         assert len(seen) == len(rows)
         assert all(taken < (row + 1) * 50_000 + 4 * MAX for row, taken in enumerate(seen))
+
+    @pytest.mark.parametrize(
+        ("columns", "options"),
+        [
+            (lambda: {"bytes": [bytes(80 << 20)]}, {"use_dictionary": False}),
+            (
+                lambda: {"bytes": [bytes(100_000)] * 800},
+                {"use_dictionary": False, "write_batch_size": 1 << 20},
+            ),
+            (
+                lambda: {"bytes": [bytes(100_000) + bytes([i & 255, i >> 8]) for i in range(800)]},
+                {"use_dictionary": True},
+            ),
+            (lambda: {"bytes": [b"x"], "uri": ["n" * (80 << 20)]}, {"use_dictionary": False}),
+            (lambda: {"image": [{"bytes": bytes(80 << 20)}]}, {"use_dictionary": False}),
+        ],
+    )
+    def test_a_page_that_claims_too_much_is_not_unpacked(
+        self, columns: Callable[[], dict[str, object]], options: dict[str, Any]
+    ) -> None:
+        buffer = io.BytesIO()
+        large = {"data_page_size": 1 << 30, "dictionary_pagesize_limit": 1 << 30, "write_statistics": False}
+        pq.write_table(pa.table(columns()), buffer, compression="zstd", **large, **options)
+        found = read(buffer.getvalue(), 1 << 30)
+        assert told(found) == [("s.tar", "corrupt")]
+        assert "claims to unpack to 8" in str(found[0].data)
+
+    def test_a_page_may_unpack_as_far_as_images_do(self) -> None:
+        page = np.random.default_rng(3).bytes(1 << 20) + bytes(69 << 20)
+        buffer = io.BytesIO()
+        pq.write_table(pa.table({"bytes": [page]}), buffer, compression="zstd", use_dictionary=False)
+        assert told(read(buffer.getvalue(), 1 << 30)) == [("s.tar#0", 70 << 20)]
+
+    def test_a_page_that_claims_more_than_the_file_has_is_not_read(self) -> None:
+        whole = parquet({"bytes": [b"a" * 5000]})
+        column = pq.read_metadata(io.BytesIO(whole)).row_group(0).column(0)
+        start = column.dictionary_page_offset
+        header = page_header(whole[start:])
+        sizes = bytes([0x15, 4, 0x15]), bytes([0x15])
+        assert whole[start:].startswith(sizes[0]) and header.length < 40
+        at = start + 3 + len(varint(2 * header.unpacked)) + 1
+        size = varint(2 * header.stored)
+        assert whole[at : at + len(size)] == size
+        lie = whole[:at] + varint(2 * (1 << 30)) + whole[at + len(size) :]
+        (member,) = read(lie)
+        assert isinstance(member.data, InputError) and "claims 1,073,741,824 bytes" in member.data.message
+
+    def test_nulls_count_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(caps, "FREE_BYTES", 512 * 50)
+        monkeypatch.setattr(caps, "MAX_RATIO", 1)
+        found = told(read(parquet({"bytes": pa.array([None] * 100, pa.binary())})))
+        assert [kind for _, kind in found] == ["no_images"] * 50 + ["too_large"]
+
+    def test_a_footer_that_is_too_large_to_take(self) -> None:
+        data = b"PAR1" + bytes(17 << 20) + (17 << 20).to_bytes(4, "little") + b"PAR1"
+        assert told(read(data)) == [("s.tar", "too_large")]
+
+    def test_a_name_that_is_too_long_is_none(self) -> None:
+        found = told(read(parquet({"bytes": [b"a", b"b"], "uri": ["n" * 5000, "n" * 4000]})))
+        assert found == [("s.tar#0", 1), ("s.tar#" + "n" * 4000, 1)]
 
     def test_names_of_rows_are_names_of_no_other_file_and_of_no_other_row(self) -> None:
         names = ["/etc/shadow", "gs://b/a.jpg", "/etc/shadow", None, "3", "/etc/shadow#2"]
@@ -315,6 +486,15 @@ class TestParquet:
     def test_cut_off(self) -> None:
         data = parquet({"bytes": [b"a" * 500]})
         assert told(read(data[: len(data) // 2])) == [("s.tar", "corrupt")]
+
+
+def varint(number: int) -> bytes:
+    """A number as Thrift's compact protocol writes it."""
+    digits = []
+    while number >= 0x80:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
 
 
 @pytest.mark.parametrize(

@@ -645,6 +645,37 @@ class TestHttp:
         assert len(server.requests) == 2
         assert "cookie" not in server.requests[1].lower()
 
+    @pytest.mark.parametrize(
+        ("headers", "body", "kind"),
+        [
+            ('Content-Range: bytes 0-9/10\r\nETag: "v1"', b"0123456789", None),
+            ("Content-Range: bytes 0-9/*", b"0123456789", None),
+            ('Content-Range: bytes 0-9/10\r\nETag: "v2"', b"0123456789", "changed"),
+            ('Content-Range: bytes 0-9/11\r\nETag: "v1"', b"0123456789", "changed"),
+            ("Content-Range: bytes 1-9/10", b"123456789", "unavailable"),
+            ("Content-Range: bytes 0-4/10", b"01234", "unavailable"),
+            ("Content-Range: bytes 0-9/10", b"01234", "unavailable"),
+            ("Content-Range: bytes 0-9/10", b"", "unavailable"),
+            ("Content-Range: bytes 9-8/10", b"", "unavailable"),
+            ('ETag: "v1"', b"0123456789", "unsupported"),
+        ],
+    )
+    def test_a_part_of_a_file_is_the_part_and_the_file_that_was_asked_for(
+        self, headers: str, body: bytes, kind: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(records, "_TRIES", 2)
+        monkeypatch.setattr(records, "_FIRST_WAIT_S", 0.01)
+        head = b"HTTP/1.1 206 Partial Content\r\n"
+        first = head + b'ETag: "v1"\r\nContent-Range: bytes 0-0/10\r\nContent-Length: 1\r\n\r\n0'
+        part = head + f"{headers}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        with saying([first], [part], [part]) as server, storage.open_file(f"{server.url()}/a.tar") as file:
+            if kind is None:
+                assert file.read() == b"0123456789"
+                return
+            with pytest.raises(InputError) as caught:
+                file.read()
+            assert caught.value.kind == kind
+
     def test_query_is_kept(self, cloud: FakeCloud) -> None:
         cloud.files["a.jpg"] = b"x"
         storage.read(f"{cloud.url}/web/a.jpg?width=20&sig=abc")

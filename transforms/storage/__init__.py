@@ -10,6 +10,7 @@ backends:
     too_large    larger than the caller's cap (nothing, or little more than the cap, is downloaded)
     timeout      it took longer than the deadline
     unavailable  the storage answered with errors until the last try
+    changed      a web server's file became another one while its parts were read
     unsupported  a scheme that nothing here can read, or not in this way
     missing_extra  a scheme whose library is not installed
 
@@ -83,12 +84,12 @@ def read(uri: str, max_bytes: int | None = None, deadline_s: float = DEADLINE_S)
     return blob
 
 
-def open_file(uri: str, byte_size: int | None = None) -> BinaryIO:
+def open_file(uri: str, found: Source | None = None) -> BinaryIO:
     """Opens a file for reading, seekable, without loading all of it: for archives and Parquet.
 
     Args:
         uri: the file.
-        byte_size: its size, where `stat` has just told it: saves a request.
+        found: what `stat` has just told of it, where it was asked: saves a request.
 
     Raises:
         InputError: of a kind named above, here or while reading.
@@ -97,10 +98,10 @@ def open_file(uri: str, byte_size: int | None = None) -> BinaryIO:
     if is_local(uri):
         file: BinaryIO = backend.open_file(uri)
         return file
-    size = backend.stat(uri).byte_size if byte_size is None else byte_size
-    if size is None:
+    source = found or backend.stat(uri)
+    if source.byte_size is None:
         raise InputError("unsupported", f"{redacted(uri)}: the server does not tell the file's size")
-    return open_ranges(functools.partial(backend.read_range, uri), size)
+    return open_ranges(functools.partial(backend.read_range, source), source.byte_size)
 
 
 def stat(uri: str) -> Source:

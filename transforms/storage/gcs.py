@@ -44,15 +44,15 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
     return _call(uri, attempt, deadline_s)
 
 
-def read_range(uri: str, start: int, end: int) -> bytes:
+def read_range(source: Source, start: int, end: int) -> bytes:
     """Reads the bytes from `start` up to before `end`."""
 
     def attempt(left: float) -> bytes:
-        sink = _Sink(uri, None, left)
-        _blob(uri).download_to_file(sink, start=start, end=end - 1, timeout=_timeout(left), retry=None)
+        sink = _Sink(source.uri, None, left)
+        _blob(source.uri).download_to_file(sink, start=start, end=end - 1, timeout=_timeout(left), retry=None)
         return sink.getvalue()
 
-    return _call(uri, attempt)
+    return _call(source.uri, attempt)
 
 
 def stat(uri: str) -> Source:

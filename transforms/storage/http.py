@@ -14,9 +14,10 @@ import functools
 import http.cookiejar
 import io
 import ipaddress
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPResponse
 from typing import Any, TypeVar
 
@@ -35,6 +36,9 @@ _PUBLIC6 = ipaddress.ip_network("2000::/3")
 """What is given out of IPv6. All else is of a link or a site, or stands for an IPv4 address."""
 _PRIVATE4 = [ipaddress.ip_network(network) for network in ("168.63.129.16/32", "192.0.0.0/24")]
 """What Azure tells its machines by, and special ones of IANA's: ipaddress takes some of them for public."""
+
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+"""What Content-Range says of an answer with a part of a file."""
 
 T = TypeVar("T")
 
@@ -72,20 +76,44 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
     return _call(uri, attempt, deadline_s)
 
 
-def read_range(uri: str, start: int, end: int) -> bytes:
-    """Reads the bytes from `start` up to before `end`.
+def read_range(source: Source, start: int, end: int) -> bytes:
+    """Reads the bytes from `start` up to before `end` of a file that is as `stat` found it.
 
     Raises:
-        InputError: also when the server sends something else than this range.
+        InputError: also when the server sends something else than this range; `changed` when it is another
+            file's by now.
     """
+    uri = source.uri
 
     def attempt() -> bytes:
         with _get(uri, {"Range": f"bytes={start}-{end - 1}"}) as answer:
             if answer.status_code != 206:
                 raise InputError("unsupported", f"{redacted(uri)}: the server cannot send a part of a file")
-            return _body(uri, answer, end - start)
+            _check_range(source, answer.headers, start, end)
+            data = _body(uri, answer, end - start)
+            if len(data) != end - start:
+                raise InputError(
+                    "unavailable", f"{redacted(uri)}: only {len(data):,} of {end - start:,} bytes came"
+                )
+            return data
 
     return _call(uri, attempt)
+
+
+def _check_range(source: Source, headers: Mapping[str, str], start: int, end: int) -> None:
+    """Makes sure that an answer is the range that was asked for, of the file that was found."""
+    shown, told = redacted(source.uri), headers.get("Content-Range", "")
+    match = _RANGE.fullmatch(told)
+    if not match:
+        raise InputError("unsupported", f"{shown}: the server does not say which part of the file it sends")
+    first, last, size = (int(number) if number != "*" else None for number in match.groups())
+    etag = bare(headers.get("ETag"))
+    if size not in (None, source.byte_size) or (etag and source.etag and etag != source.etag):
+        raise InputError("changed", f"{shown}: the file has changed while it was read; read it again")
+    if (first, last) != (start, end - 1):
+        raise InputError(
+            "unavailable", f"{shown}: the server sends another part of the file than bytes {start}-{end - 1}"
+        )
 
 
 def stat(uri: str) -> Source:

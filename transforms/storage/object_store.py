@@ -46,13 +46,13 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
     return _call(uri, attempt, deadline_s)
 
 
-def read_range(uri: str, start: int, end: int) -> bytes:
+def read_range(source: Source, start: int, end: int) -> bytes:
     """Reads the bytes from `start` up to before `end`."""
 
     async def attempt(store: Any, key: str) -> bytes:
         return bytes(await _obstore().get_range_async(store, key, start=start, end=end))
 
-    return _call(uri, attempt)
+    return _call(source.uri, attempt)
 
 
 def stat(uri: str) -> Source:
