@@ -77,6 +77,7 @@ class Page:
         lines: the lines found so far, in reading order once the page is finished.
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
+        carried: what its rows take along of the file's own, a JSON object; None where nothing was asked for.
     """
 
     uri: str = ""
@@ -89,6 +90,7 @@ class Page:
     image: Image | None = None
     lines: tuple[Line, ...] = ()
     damage: str | None = None
+    carried: str | None = None
 
     @property
     def text(self) -> str:

@@ -68,7 +68,12 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         sources
         | "ReadPages"
         >> ReadPages(
-            read.limits, job.one_channel, private_hosts=private, ahead=ahead, advance=progress.advance
+            read.limits,
+            job.one_channel,
+            private_hosts=private,
+            ahead=ahead,
+            advance=progress.advance,
+            carry=options.carry,
         )
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
         | "Rectify" >> Rectify(bundle, private)

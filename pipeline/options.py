@@ -87,6 +87,7 @@ class JobOptions:
         shard: which of how many runs this is that share the output at the same time; None: the only one.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
+        carry: what rows take along of archives, see `transforms.carry`.
         retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
         allow_private_hosts: read https:// also from addresses that are not public.
         verbose: show what Beam and the job log.
@@ -105,6 +106,7 @@ class JobOptions:
     shard: tuple[int, int] | None = None
     limit: int | None = None
     max_error_rate: float = 1.0
+    carry: tuple[str, ...] = ()
     retry_errors: bool = False
     allow_private_hosts: bool = False
     verbose: bool = False
@@ -126,9 +128,9 @@ class JobOptions:
         return self.wave_size or None
 
 
-def result_options(read: ReadOptions) -> dict[str, Any]:
+def result_options(job: JobOptions) -> dict[str, Any]:
     """The options that change rows, flat, as markers and files' metadata record them."""
-    values = asdict(read)
+    values = {**asdict(job.read), "carry": " ".join(job.carry)}
     limits = values.pop("limits")
     del values["engine"]  # the same models: a run may go on where another engine is at hand
     return {**values, **limits}
@@ -179,7 +181,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
         raise UsageError(f"--output {known.output!a} is not UTF-8: choose another name")
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
-    job = _values_of(known, _DEFAULT)
+    job = {**_values_of(known, _DEFAULT), "carry": tuple(known.carry)}
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
         _refuse_file(job["output"])
@@ -320,6 +322,11 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder or URI: pages/*.parquet, errors/*.parquet",
     )
+    add(
+        "--carry", nargs="+", default=_DEFAULT.carry, metavar="COLUMN",
+        help="take columns of Parquet files with images along, into the column carried; json: of tar and zip "
+        "archives the .json beside an image",
+    )  # fmt: skip
     add(
         "--retry_errors", action="store_true",
         help="read again the waves in which pages failed for reasons that may have passed, such as timeouts",

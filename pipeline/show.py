@@ -157,9 +157,9 @@ def _bytes(uri: str) -> bytes:
     archive = next((name for name in [*waves.names(uri)][1:] if archives.is_archive(name)), None)
     if archive is None:
         return storage.read(uri).data
-    size = storage.stat(archive).byte_size or 0
-    with storage.open_file(archive, size) as file:
-        for member in archives.members(archive, file, size, MEMBER_BYTES):
+    found = storage.stat(archive)
+    with storage.open_file(archive, found) as file:
+        for member in archives.members(archive, file, found.byte_size or 0, MEMBER_BYTES):
             if member.uri == uri and isinstance(member.data, bytes):
                 return member.data
     raise InputError("not_found", f"{uri}: {archive} has no such member")

@@ -104,6 +104,13 @@ PAGES = pa.schema(
             "as far as that can be told",
             True,
         ),
+        _field(
+            "carried",
+            pa.string(),
+            "what `--carry` takes along, a JSON object: columns of the Parquet file that the page came from, "
+            "or the `.json` beside it in an archive; null where there is none",
+            True,
+        ),
     ]
 )
 
@@ -159,6 +166,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
         "bundle_id": bundle_id,
         "run_id": run_id,
         "damage": page.damage,
+        "carried": page.carried,
     }
 
 
