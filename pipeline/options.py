@@ -130,7 +130,7 @@ class JobOptions:
 
 def result_options(job: JobOptions) -> dict[str, Any]:
     """The options that change rows, flat, as markers and files' metadata record them."""
-    values = {**asdict(job.read), "carry": " ".join(job.carry)}
+    values = {**asdict(job.read), "carry": " ".join(job.carry) or None}
     limits = values.pop("limits")
     del values["engine"]  # the same models: a run may go on where another engine is at hand
     return {**values, **limits}
