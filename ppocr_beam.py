@@ -22,6 +22,7 @@ def elsewhere(path: str) -> bool:
 sys.path[:] = filter(elsewhere, sys.path)
 
 from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402 - not from the working folder
+from typing import NoReturn  # noqa: E402
 
 
 class _Ours:
@@ -35,11 +36,12 @@ class _Ours:
 sys.meta_path.insert(0, _Ours)
 
 
-def job() -> int:
-    """The command `ppocr-beam`; returns its exit status."""
+def job() -> NoReturn:
+    """The command `ppocr-beam`; ends the process."""
     from pipeline.__main__ import start
+    from pipeline.status import leave
 
-    return start()
+    leave(start())
 
 
 def bundle() -> int:

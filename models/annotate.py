@@ -1,25 +1,33 @@
-"""A picture of what was read: polygons over the page, texts on a second sheet beside it."""
+"""A picture of what was read: numbered polygons over the page, texts on a second sheet beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from models.records import Image, Line, Page
+from models.records import Char, Image, Line, Page
 
 CERTAIN = (32, 140, 60)
 REVIEW = (210, 90, 20)
+DOUBTFUL = (200, 0, 60)
 """Colours, red, green, blue."""
+_SMALLEST = 8
+"""Height of letters in pixels."""
+
+Color = tuple[int, int, int]
 
 
 def overlay(page: Page, image: Image) -> Image:
     """Draws a page's lines over its pixels, and their texts where they stand on a blank sheet to the right.
 
-    Lines that need review are orange, the others green.
+    Lines have their numbers in the order of reading. Those that need review are orange, the others green. Of
+    the former the character that is the least sure is marked, where characters are known.
 
     Args:
         page: polygons refer to its width and height.
@@ -29,26 +37,86 @@ def overlay(page: Page, image: Image) -> Image:
         (H, 2 W, 3), blue, green, red.
     """
     scale = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
-    left = PillowImage.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-    right = PillowImage.new("RGB", left.size, "white")
-    marks, sheet = ImageDraw.Draw(left), ImageDraw.Draw(right)
-    for line in page.lines:
+    marks, sheet = image.copy(), np.full_like(image, 255)
+    for number, line in enumerate(page.lines, 1):
         corners = line.polygon * scale
         color = REVIEW if line.needs_review else CERTAIN
-        marks.polygon([(float(x), float(y)) for x, y in corners], outline=color, width=2)
-        _write(sheet, line, corners, color)
-    joined = np.concatenate([np.asarray(left), np.asarray(right)], axis=1)
-    picture: Image = cv2.cvtColor(joined, cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
-    return picture
+        _outline(marks, corners, color)
+        if line.needs_review and (char := weakest(line)) is not None:
+            _outline(marks, extent(corners, char), DOUBTFUL)
+        height = float(np.linalg.norm(corners[3] - corners[0]))
+        left, top = (float(value) for value in corners.min(axis=0))
+        label = max(_SMALLEST, 0.4 * height)
+        write(marks, str(number), left - label * (0.3 + 0.6 * len(str(number))), top, label, color)
+        _write_line(sheet, line, corners, color)
+    return np.concatenate([marks, sheet], axis=1)
 
 
-def _write(sheet: ImageDraw.ImageDraw, line: Line, corners: np.ndarray, color: Sequence[int]) -> None:
+def weakest(line: Line) -> Char | None:
+    """The character that the recogniser was the least sure of; None where none are known."""
+    return min(line.chars or (), key=lambda char: char.confidence, default=None)
+
+
+def extent(corners: npt.NDArray[np.float32], char: Char) -> npt.NDArray[np.float32]:
+    """Where a character stands: (4, 2), the corners of the part of its line that it takes."""
+    top, bottom = corners[1] - corners[0], corners[2] - corners[3]
+    parts = (corners[0], top, char.x0), (corners[0], top, char.x1), (corners[3], bottom, char.x1)
+    return np.stack([start + along * part for start, along, part in (*parts, (corners[3], bottom, char.x0))])
+
+
+def _outline(image: Image, corners: npt.NDArray[np.float32], color: Color) -> None:
+    cv2.polylines(image, [np.round(corners).astype(np.int32)], True, color[::-1], 2)
+
+
+def _write_line(sheet: Image, line: Line, corners: npt.NDArray[np.float32], color: Color) -> None:
     """Writes a line's text at its top left corner, as large as its polygon allows."""
     width = float(np.linalg.norm(corners[1] - corners[0]))
-    height = float(np.linalg.norm(corners[3] - corners[0]))
-    font = ImageFont.load_default(max(6.0, 0.8 * height))
-    length = font.getlength(line.text)
+    size = max(_SMALLEST, 0.8 * float(np.linalg.norm(corners[3] - corners[0])))
+    length = text_width(line.text, size)
     if length > width > 0:
-        font = ImageFont.load_default(max(6.0, 0.8 * height * width / length))
-    left, top = corners.min(axis=0)
-    sheet.text((float(left), float(top)), line.text, fill=tuple(color), font=font)
+        size = max(_SMALLEST, size * width / length)
+    left, top = (float(value) for value in corners.min(axis=0))
+    write(sheet, line.text, left, top, size, color)
+
+
+def write(image: Image, text: str, left: float, top: float, size: float, color: Color) -> None:
+    """Writes text into an image: in OpenCV 5's own letters of many scripts, else in Pillow's, which has few.
+
+    Args:
+        image: (H, W, 3), blue, green, red; is changed.
+        text: letters that the face lacks become question marks.
+        left: x of the text's top left corner in pixels.
+        top: its y.
+        size: height in pixels.
+        color: red, green, blue.
+    """
+    if face := _face():
+        place = (round(left), round(top + size))
+        cv2.putText(image, text, place, color[::-1], face, round(size))
+        return
+    picture = PillowImage.fromarray(image[:, :, ::-1])
+    ImageDraw.Draw(picture).text((left, top), drawable(text), fill=color, font=ImageFont.load_default(size))
+    image[:] = np.asarray(picture)[:, :, ::-1]
+
+
+def text_width(text: str, size: float) -> float:
+    """Width in pixels of a text that `write` writes."""
+    if face := _face():
+        width: float = cv2.getTextSize((1 << 15, 1 << 15), text, (0, 0), face, round(size))[2]
+        return width
+    return float(ImageFont.load_default(size).getlength(drawable(text)))
+
+
+def drawable(text: str) -> str:
+    """The text with question marks for what Pillow's face draws as an empty box."""
+    font = ImageFont.load_default(_SMALLEST)
+    missing = bytes(font.getmask("\uffff"))
+    return "".join(
+        "?" if not char.isascii() and bytes(font.getmask(char)) == missing else char for char in text
+    )
+
+
+@functools.cache
+def _face() -> Any:
+    """OpenCV's face of many scripts; None before OpenCV 5."""
+    return cv2.FontFace("uni") if hasattr(cv2, "FontFace") else None

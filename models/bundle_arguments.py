@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, source: str = "") -> None:
     about.add_argument("--description", default="", help="one sentence")
     about.add_argument("--source", default=source, help="where the models came from")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
     )
 
 

@@ -3,7 +3,7 @@
 Usage:
   ppocr-bundle list
   ppocr-bundle verify ppocrv6-small
-  ppocr-bundle import --generation v4 --detection d.onnx --direction c.onnx --recognition r.onnx --output v4
+  ppocr-bundle import --generation v4 --detection d.onnx --recognition r.onnx --output v4
   ppocr-bundle cut ppocrv6-small --charset latin --output v6-latin
 """
 
@@ -18,9 +18,17 @@ from typing import Any
 
 from models.bundle import MODELS, Bundle, list_bundles, load_bundle, verify
 from models.bundle_arguments import about_of, add_arguments
-from models.import_stock import GENERATIONS, StockModels, cut_bundle, import_stock, read_characters
+from models.import_stock import (
+    CLASSIFIER_OF,
+    GENERATIONS,
+    StockModels,
+    cut_bundle,
+    import_stock,
+    read_characters,
+)
 from models.records import UsageError
 from models.scripts import scripts_of
+from models.version import add_version
 
 _BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.json"
 
@@ -41,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ppocr-bundle", description="Model bundles: look at them, check them, make them."
     )
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     _add(
@@ -78,7 +87,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "--generation", required=True, choices=GENERATIONS, help="whose heights and normalisation apply"
     )
     for model in MODELS:
-        models.add_argument(f"--{model}", required=True, type=Path, metavar="ONNX", help=f"the {model} model")
+        needed = model != "direction"
+        shown = f"the {model} model" + ("" if needed else f" (default: that of the bundle {CLASSIFIER_OF})")
+        models.add_argument(f"--{model}", required=needed, type=Path, metavar="ONNX", help=shown)
     models.add_argument(
         "--dictionary",
         type=Path,
@@ -94,7 +105,7 @@ def _add_cut(parser: argparse.ArgumentParser) -> None:
     _add_charset(parser, required=True)
     parser.add_argument("--name", help="the new bundle's name (default: the output folder's)")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
     )
 
 

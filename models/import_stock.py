@@ -64,6 +64,8 @@ GENERATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "v6": _defaults(recognition_height=48),
 }
 """Manifest values by generation and model, where they differ from the defaults of models/bundle.py."""
+CLASSIFIER_OF = "latin"
+"""The bundle whose direction classifier goes with stock models that come without one, in any script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class StockModels:
     Attributes:
         generation: a key of `GENERATIONS`.
         detection: the detector's ONNX file.
-        direction: the direction classifier's.
+        direction: the direction classifier's; None: that of the built-in bundle `CLASSIFIER_OF`.
         recognition: the recogniser's.
         dictionary: a text file, one character a line; None takes them from the recogniser's metadata.
         characters: those to keep, see `keep_characters`; None keeps all, and the file as it is.
@@ -82,7 +84,7 @@ class StockModels:
 
     generation: str
     detection: Path
-    direction: Path
+    direction: Path | None
     recognition: Path
     dictionary: Path | None = None
     characters: tuple[str, ...] | None = None
@@ -103,7 +105,11 @@ def import_stock(stock: StockModels, about: About, output: Path) -> Bundle:
             be, or `output` is in use.
         OSError: a file cannot be read, or `output` cannot be written.
     """
-    files = {role: getattr(stock, role) for role in MODELS}
+    files = {
+        "detection": stock.detection,
+        "direction": _classifier(stock)[0],
+        "recognition": stock.recognition,
+    }
     return _write(describe(stock, about), files, stock.characters, output)
 
 
@@ -157,16 +163,27 @@ def describe(stock: StockModels, about: About) -> Manifest:
     """
     if stock.generation not in GENERATIONS:
         raise UsageError(f"generation {stock.generation!r} is none of {', '.join(GENERATIONS)}")
-    values = _merged(GENERATIONS[stock.generation], stock.overrides)
+    classifier, its_values = _classifier(stock)
+    values = _merged({**GENERATIONS[stock.generation], "direction": its_values}, stock.overrides)
     detection = _spec(DetectionSpec, "detection", stock.detection, values)
-    direction = _spec(DirectionSpec, "direction", stock.direction, values)
+    direction = _spec(DirectionSpec, "direction", classifier, values)
     recognition = _spec(RecognitionSpec, "recognition", stock.recognition, values)
     manifest = Manifest(**asdict(about), detection=detection, direction=direction, recognition=recognition)
     _check_values(manifest)
     _check_detector(stock.detection, detection)
-    _check_classifier(stock.direction, direction)
+    _check_classifier(classifier, direction)
     charset = _charset(stock.recognition, stock.dictionary, _count_classes(stock.recognition, recognition))
     return replace(manifest, recognition=replace(recognition, charset=charset))
+
+
+def _classifier(stock: StockModels) -> tuple[Path, dict[str, Any]]:
+    """The direction classifier's file, and the manifest's values for it."""
+    if stock.direction is not None:
+        return stock.direction, GENERATIONS[stock.generation]["direction"]
+    bundle = load_bundle(CLASSIFIER_OF)
+    spec = bundle.manifest.direction
+    values = {key: value for key, value in asdict(spec).items() if key not in ("file", "sha256")}
+    return bundle.model_path(spec), values
 
 
 def _merged(defaults: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:

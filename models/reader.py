@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 
 from models.bundle import Bundle
 from models.decoding import decode
@@ -60,6 +64,19 @@ def finish(page: Page) -> Page:
     return replace(page, image=None, lines=tuple(page.lines[i] for i in order))
 
 
+def _is_picture(given: object) -> bool:
+    if not isinstance(given, np.ndarray) or given.dtype != np.uint8:
+        return False
+    return given.ndim in (2, 3) and given.shape[2:] in ((), (3,))
+
+
+def _named(given: object) -> str:
+    """What was given, in a few words for an error."""
+    if isinstance(given, np.ndarray):
+        return f"a {given.dtype} array {given.shape}"
+    return repr(given) if isinstance(given, str | os.PathLike) else type(given).__name__
+
+
 class Reader:
     """Reads pages with a bundle, in this process.
 
@@ -86,15 +103,37 @@ class Reader:
 
         Returns:
             The page with its lines in reading order.
+
+        Raises:
+            TypeError: that is no such array.
         """
+        if not _is_picture(image):
+            raise TypeError(
+                f"read takes pixels, a uint8 array (H, W, 3), not {_named(image)}: read_file takes a path, "
+                "and read_bytes what is in a file"
+            )
         return self.read_page(Page(width=image.shape[1], height=image.shape[0], image=image))
+
+    def read_file(self, path: str | os.PathLike[str]) -> Iterator[Page]:
+        """Reads every page of a file on this machine.
+
+        Raises:
+            InputError: it cannot be decoded.
+            OSError: it cannot be read.
+        """
+        return self.read_bytes(Path(path).read_bytes())
 
     def read_bytes(self, data: bytes) -> Iterator[Page]:
         """Reads every page of an encoded image or document.
 
         Raises:
             InputError: the bytes cannot be decoded.
+            TypeError: these are no bytes.
         """
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"read_bytes takes the bytes of a file, not {_named(data)}: read_file takes a path"
+            )
         return map(self.read_page, decode(data, self.options.limits, self._one_channel))
 
     def read_page(self, page: Page) -> Page:

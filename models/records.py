@@ -78,6 +78,7 @@ class Page:
         lines: the lines found so far, in reading order once the page is finished.
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
+        carried: what its rows take along of the file's own, a JSON object; None where nothing was asked for.
     """
 
     uri: str = ""
@@ -90,6 +91,7 @@ class Page:
     image: Image | None = None
     lines: tuple[Line, ...] = ()
     damage: str | None = None
+    carried: str | None = None
 
     @property
     def text(self) -> str:
@@ -104,7 +106,7 @@ class Failure:
     Attributes:
         uri: the file, as listed.
         page: 0-based page number, or None where the file as a whole failed.
-        stage: the stage that failed: read, decode, detect, rectify, direction, recognize or row.
+        stage: the stage that failed: read, decode, detect, rectify, direction, recognize, finish or row.
         kind: a short stable word for grouping, such as not_found, truncated, too_large, model_failure.
         message: one sentence for a person: what happened and what to do.
     """

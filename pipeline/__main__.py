@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from models.records import UsageError
 from pipeline import logs
 from pipeline.options import parse
-from pipeline.status import INTERRUPTED, USAGE, say
+from pipeline.status import INTERRUPTED, USAGE, leave, say
 
 
 def start() -> int:
@@ -44,4 +44,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(start())
+    leave(start())

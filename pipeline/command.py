@@ -112,7 +112,7 @@ def resume(options: JobOptions, bundle: Bundle) -> dict[int, Marker]:
             whole, or was written by a newer version.
     """
     done = waves.markers(options.output)
-    read = result_options(options.read)
+    read = result_options(options)
     waves.refuse_mixing(options.output, done, bundle.id, bundle.manifest.name, read)
     waves.refuse_unlisted(options.output, done)
     first, step = options.shard or (0, 1)

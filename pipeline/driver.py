@@ -77,7 +77,7 @@ class Job:
     @property
     def facts(self) -> dict[str, str]:
         """What the data files' metadata says."""
-        options = {name: str(value) for name, value in result_options(self.options.read).items()}
+        options = {name: str(value) for name, value in result_options(self.options).items()}
         return {
             "bundle": self.bundle.manifest.name,
             "bundle_id": self.bundle.id,
@@ -246,7 +246,7 @@ def _marker(job: Job, wave: int, counts: Counts, seconds: float) -> Marker:
         seconds=round(seconds, 3),
         bundle=job.bundle.manifest.name,
         bundle_id=job.bundle.id,
-        options=result_options(job.options.read),
+        options=result_options(job.options),
         run_id=job.run_id,
         engine=engine_title(job.options),
         changed=dict(changed),

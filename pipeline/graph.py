@@ -10,7 +10,7 @@ from models.reader import detector, direction_classifier, recognizer
 from pipeline import dealing, progress
 from pipeline.manifest import read_sources
 from pipeline.options import JobOptions
-from transforms import ClassifyDirection, Detect, ReadPages, Recognize, Rectify, ToRows, WriteRows
+from transforms import ClassifyDirection, Detect, Finish, ReadPages, Recognize, Rectify, ToRows, WriteRows
 from transforms.elements import Element, PageOrFailure
 from transforms.handler import PageModelHandler
 from transforms.storage import Source
@@ -68,12 +68,18 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
         sources
         | "ReadPages"
         >> ReadPages(
-            read.limits, job.one_channel, private_hosts=private, ahead=ahead, advance=progress.advance
+            read.limits,
+            job.one_channel,
+            private_hosts=private,
+            ahead=ahead,
+            advance=progress.advance,
+            carry=options.carry,
         )
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
         | "Rectify" >> Rectify(bundle, private)
         | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)
         | "Recognize" >> Recognize(bundle, read, options.recognition_batch, private)
+        | "Finish" >> Finish()
         | "Count" >> beam.Map(_count).with_output_types(Element)
         | "ToRows" >> ToRows(job.bundle_id, job.run_id)
     )

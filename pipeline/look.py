@@ -1,33 +1,45 @@
-"""What commands that look at a job's output share: one argument, and one line where it cannot be read."""
+"""What commands that look at a job's output share: the output named, and one line where it cannot be read."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from models.records import InputError, UsageError
+from models.version import add_version
 from pipeline.status import DONE, USAGE
 
 
-def look(name: str, tell: Callable[[str], None], argv: Sequence[str] | None) -> int:
+def look(
+    name: str,
+    what: str,
+    tell: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None,
+    add: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
     """Runs `python -m pipeline.NAME OUT`.
 
     Args:
         name: of the command.
-        tell: prints what there is to see in OUT.
+        what: it does, for its help.
+        tell: prints what there is to see in `output`, one of the arguments.
         argv: None: the process's own.
+        add: adds further arguments.
 
     Returns:
         The exit status.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print(f"usage: python -m pipeline.{name} OUT", file=sys.stderr)
-        return USAGE
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{name}", description=what)
+    parser.add_argument("output", metavar="OUT", help="what the job was given as --output")
+    add(parser)
+    add_version(parser)
     try:
-        tell(arguments[0])
+        tell(parser.parse_args(argv))
         sys.stdout.flush()
+    except SystemExit as end:  # argparse has told the usage
+        return int(end.code or DONE)
     except BrokenPipeError:  # nobody reads on, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UsageError, InputError, OSError) as error:

@@ -5,6 +5,10 @@ URI and etag) become new waves; a wave does not change once it is written, so th
 undisturbed one have the same waves, whatever `--wave_size` says the second time. But where a wave is read
 again, files of which a later wave lists a newer version are left to that one.
 
+A local file is new only if neither its name nor its place is listed: `scans` and `data/scans` may be one
+folder, and the same name in another working folder may be the same file, moved. So each list tells the
+working folder of the run that wrote it. What is still to be read is below that of the run that reads it.
+
 A file's name is its URI as rows show it, without credentials and dates: a URL that was signed anew names the
 same file. Files that are still to be read are read by the URL that was given last.
 """
@@ -12,7 +16,8 @@ same file. Files that are still to be read are read by the URL that was given la
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
@@ -29,6 +34,8 @@ from transforms.storage import Source
 SCHEMA = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("byte_size", pa.int64())])
 GROUP_ROWS = 10_000
 """Rows held in memory at once, when a manifest is written and when it is read."""
+FOLDER = b"folder"
+"""Key of a list's metadata: what its relative names are below."""
 _ANY = "\0"
 """In place of an etag, which has no such character: any."""
 
@@ -73,17 +80,18 @@ def extend(
     seen, newer, signed = Seen(), Seen(), Seen()
     for wave in reversed(listed):
         waves[wave], own, outdated = 0, list[Keys](), set[str]()
-        for group in read_groups(wave_uri(output, wave)):
+        for written_in, group in _read(wave_uri(output, wave)):
+            folder = os.getcwd() if wave in pending else written_in
             waves[wave] += len(group)
-            seen.add(_keys(group))
+            _add(seen, group, folder)
             if changed := (done or {}).get(wave):
-                seen.add(_keys(_as_read(group, changed)))
+                _add(seen, list(_as_read(group, changed)), folder)
             if wave >= min(pending, default=wave + 1):
                 files = _keys(_any_version(group))
                 if wave in pending:
                     twice = newer.holds(files)
                     outdated |= {source.uri for source, again in zip(group, twice, strict=True) if again}
-                    seen.add(files)
+                    _add(seen, list(_any_version(group)), folder)
                     signed.add(keys_of(source.uri for source in group if _is_signed(source)))
                 own.append(files)
         for files in own:
@@ -154,10 +162,19 @@ def read_groups(uri: str) -> Iterator[list[Source]]:
     Raises:
         UsageError: the file is damaged.
     """
+    for _, group in _read(uri):
+        yield group
+
+
+def _read(uri: str) -> Iterator[tuple[str, list[Source]]]:
+    """Groups of a wave's sources, and what relative names are below: the working folder unless it tells."""
     with storage.open_file(uri) as file:
         try:
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):
-                yield [Source(**row) for row in batch.to_pylist()]
+            parquet = pq.ParquetFile(file)
+            metadata = parquet.schema_arrow.metadata or {}
+            folder = os.fsdecode(metadata[FOLDER]) if FOLDER in metadata else os.getcwd()
+            for batch in parquet.iter_batches(batch_size=GROUP_ROWS):
+                yield folder, [Source(**row) for row in batch.to_pylist()]
         except (pa.ArrowException, OSError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{uri}, a list of files to read, is damaged ({str(error).strip().splitlines()[0]}): "
@@ -174,11 +191,12 @@ def read_sources(uri: str) -> Iterator[Source]:
 def _write(uri: str, sources: Iterator[Source], check: Callable[[], None] = lambda: None) -> int:
     """Writes a wave's file, all or nothing; returns its number of rows."""
     buffer, rows = io.BytesIO(), 0
-    with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
+    schema = SCHEMA.with_metadata({FOLDER: os.fsencode(os.getcwd())})
+    with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
         while group := list(islice(sources, GROUP_ROWS)):
             rows += len(group)
             columns = [[getattr(source, name) for source in group] for name in SCHEMA.names]
-            writer.write_table(pa.table(columns, SCHEMA))
+            writer.write_table(pa.table(columns, schema))
     check()  # listing may have taken hours
     storage.write_atomic(uri, buffer.getvalue())
     return rows
@@ -199,14 +217,28 @@ def write_part(output: str, name: str, sources: Iterable[Source]) -> str:
 def _fresh(
     sources: Iterator[Source], seen: Seen, first: int, step: int, any_pending: bool
 ) -> Iterator[Source]:
+    here = os.getcwd()
     while group := list(islice(sources, GROUP_ROWS)):
-        keys = _keys(group)
-        new = seen.add(keys)
+        keys, places = _keys(group), _keys(_placed(group, here))
+        new = ~seen.holds(places) & seen.add(keys)
+        seen.add(places)
         if step > 1:
             new &= [int.from_bytes(key[:8], "big") % step == first for key in keys.tolist()]
         if any_pending:
             new &= ~seen.holds(_keys(_any_version(group)))
+            new &= ~seen.holds(_keys(_any_version(_placed(group, here))))
         yield from (source for source, wanted in zip(group, new, strict=True) if wanted)
+
+
+def _add(seen: Seen, sources: Sequence[Source], folder: str) -> None:
+    """Adds files by their names and by their places."""
+    seen.add(_keys(sources))
+    seen.add(_keys(_placed(sources, folder)))
+
+
+def _placed(sources: Iterable[Source], folder: str) -> Iterator[Source]:
+    """The sources, local ones by their places."""
+    return (replace(source, uri=storage.place(source.uri, folder)) for source in sources)
 
 
 def _any_version(sources: Iterable[Source]) -> Iterator[Source]:

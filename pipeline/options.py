@@ -17,12 +17,17 @@ from typing import Any, NoReturn
 from models.engine import ENGINES, choose, precision
 from models.options import ReadOptions
 from models.records import UsageError
+from models.version import add_version
 from transforms import storage
 from transforms.storage import local
 
 WAVE_PER_WORKER = 1000
 """Files in a wave on this machine for each worker: minutes of work, beside which its end weighs little."""
 _OPTION = re.compile("--?[a-zA-Z]")
+_LANGUAGES = "a bundle reads its languages: --bundle NAME chooses one, `ppocr-bundle list` names them"
+_TOLD = dict.fromkeys(("--lang", "--language", "--languages", "-l"), _LANGUAGES)
+"""Options that others' readers have, and what does the same here."""
+_OF_CLUSTERS = ("--num_workers", "--max_num_workers")
 
 
 def cores(root: Path = Path("/")) -> int:
@@ -82,6 +87,7 @@ class JobOptions:
         shard: which of how many runs this is that share the output at the same time; None: the only one.
         limit: read only the first files of the inputs, at most this many; None for all.
         max_error_rate: share of the rows that may be errors.
+        carry: what rows take along of archives, see `transforms.carry`.
         retry_errors: read waves again whose errors may have passed, see `pipeline.waves.RETRYABLE`.
         allow_private_hosts: read https:// also from addresses that are not public.
         verbose: show what Beam and the job log.
@@ -100,6 +106,7 @@ class JobOptions:
     shard: tuple[int, int] | None = None
     limit: int | None = None
     max_error_rate: float = 1.0
+    carry: tuple[str, ...] = ()
     retry_errors: bool = False
     allow_private_hosts: bool = False
     verbose: bool = False
@@ -121,9 +128,9 @@ class JobOptions:
         return self.wave_size or None
 
 
-def result_options(read: ReadOptions) -> dict[str, Any]:
+def result_options(job: JobOptions) -> dict[str, Any]:
     """The options that change rows, flat, as markers and files' metadata record them."""
-    values = asdict(read)
+    values = {**asdict(job.read), "carry": " ".join(job.carry) or None}
     limits = values.pop("limits")
     del values["engine"]  # the same models: a run may go on where another engine is at hand
     return {**values, **limits}
@@ -163,6 +170,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
     _refuse_misspelt(argv, list(own))
     inputs, ours, beam = _sort(argv, own)
     known = parser.parse_args(ours)
+    _refuse_of_clusters(beam, known.runner)
     inputs += known.input
     if not inputs:
         raise UsageError("there is nothing to read: name files, folders or URIs (--help lists the options)")
@@ -173,7 +181,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
         raise UsageError(f"--output {known.output!a} is not UTF-8: choose another name")
     limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
     read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
-    job = _values_of(known, _DEFAULT)
+    job = {**_values_of(known, _DEFAULT), "carry": tuple(known.carry)}
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
         _refuse_file(job["output"])
@@ -189,6 +197,15 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Splits at `--`, behind which stands what only a runner knows, such as options of Flink's Java part."""
     end = list(argv).index("--") if "--" in argv else len(argv)
     return argv[:end], argv[end + 1 :]
+
+
+def _refuse_of_clusters(beam: Sequence[str], runner: str | None) -> None:
+    """Says which option is meant where Beam would take one and do nothing with it."""
+    asked = [token.partition("=")[0] for token in beam if token.partition("=")[0] in _OF_CLUSTERS]
+    if asked and runner is None:
+        raise UsageError(
+            f"{asked[0]} is for clusters: on this machine --workers N says how many processes work"
+        )
 
 
 def _refuse_file(output: str) -> None:
@@ -215,6 +232,8 @@ def _refuse_misspelt(argv: Sequence[str], own: Sequence[str]) -> None:
     beam = _beam_options()
     for name in unknown:
         if name not in beam:
+            if name in _TOLD:
+                raise UsageError(f"there is no option {name}: {_TOLD[name]}")
             close = difflib.get_close_matches(name, [*own, *beam], n=1)
             hint = f"did you mean {close[0]}?" if close else "--help lists the options"
             raise UsageError(f"there is no option {name}: {hint}")
@@ -272,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
     )
+    add_version(parser)
     _add_files(parser)
     _add_decoding(parser)
     _add_reading(parser)
@@ -295,7 +315,18 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--input", nargs="+", action="extend", default=[], metavar="PATH",
         help="the same, also after options of Beam's that take no value",
     )  # fmt: skip
-    add("--output", required=True, metavar="FOLDER", help="folder or URI: pages/*.parquet, errors/*.parquet")
+    add(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder or URI: pages/*.parquet, errors/*.parquet",
+    )
+    add(
+        "--carry", nargs="+", default=_DEFAULT.carry, metavar="COLUMN",
+        help="take columns of Parquet files with images along, into the column carried; json: of tar and zip "
+        "archives the .json beside an image",
+    )  # fmt: skip
     add(
         "--retry_errors", action="store_true",
         help="read again the waves in which pages failed for reasons that may have passed, such as timeouts",

@@ -148,9 +148,14 @@ class State:
         """One line for a person."""
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
         return (
-            f"{int(self.files):,} of {self.total:,} files, {self.pages:,} pages, {self.errors:,} errors, "
-            f"{self.rate:.1f} pages/s{left}"
+            f"{int(self.files):,} of {counted(self.total, 'file')}, {counted(self.pages, 'page')}, "
+            f"{counted(self.errors, 'error')}, {self.rate:.1f} pages/s{left}"
         )
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 page`, `2,000 pages`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:
@@ -213,7 +218,8 @@ class Progress:
         done, base, now = self._done, self._base, self._sums()
         parts, pages, errors = (max(0, n - b) for n, b in zip(now, base, strict=True))
         # The last pages that are read are not written yet: a wave shows as complete only when it is.
-        files = min(parts, self._wave_files * FILE - 1) / FILE
+        # Each file gives a row at least: what was taken and gave none yet is on its way through the models.
+        files = min(parts, self._wave_files * FILE - 1, (pages + errors) * FILE) / FILE
         return State(
             self._total,
             done.files + max(0.0, files),

@@ -5,7 +5,6 @@ It reads the list of files, the markers of the waves that are done, and the lock
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,14 +14,15 @@ from pipeline import waves
 from pipeline.lock import owners, seems_alive
 from pipeline.look import look
 from pipeline.manifest import files_of
-from pipeline.progress import duration
-from pipeline.summary import counted
+from pipeline.progress import counted, duration
+from pipeline.status import leave
 from pipeline.waves import Marker
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints how far the job is that writes the output named; returns the exit status."""
-    return look("report", lambda output: print(report(output)), argv)
+    what = "Tells how far a job is, from its output alone."
+    return look("report", what, lambda args: print(report(args.output)), argv)
 
 
 def report(output: str) -> str:
@@ -80,4 +80,4 @@ def worked(markers: Iterable[Marker]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

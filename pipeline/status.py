@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
+from typing import NoReturn
 
 DONE, FAILED, USAGE, TOO_MANY_ERRORS, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -24,6 +26,19 @@ def tell(text: str) -> OSError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again at its end
         return error
     return None
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process with a status, once all is done that is registered to be done at its end.
+
+    Python takes itself apart at its end while threads of libraries still run: one of obstore's that calls it
+    then brings the process down, with the status of a crash.
+    """
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # closed ones are None
+        with contextlib.suppress(OSError):  # nobody listens any more
+            stream.flush()
+    os._exit(status)
 
 
 def reason(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from pipeline.progress import duration
+from pipeline.progress import counted, duration
 from pipeline.waves import Marker
 from transforms import storage
 from transforms.sources import IN_OUTPUTS
@@ -132,11 +132,6 @@ class Summary:
             lines.append(f"Left out {counted(self.members_left_out, 'member')} of archives: no images.")
         lines.append(f"Rows: {storage.join(self.output, 'pages')}/*.parquet")
         return "\n".join(lines)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 page`, `2,000 pages`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def summarize(

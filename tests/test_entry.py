@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -33,6 +34,12 @@ def test_help_runs_nothing_of_the_working_folder_or_of_pythonpath(tmp_path: Path
         done = subprocess.run(words, cwd=here, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert not list(tmp_path.rglob("RUN"))
+
+
+@pytest.mark.parametrize("command", ["ppocr-beam", "ppocr-bundle", "ppocr-train"])
+def test_every_command_says_its_version(command: str) -> None:
+    done = subprocess.run([SCRIPTS / command, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{command} {importlib.metadata.version('ppocr-beam')}\n")
 
 
 def test_modules_that_are_run_by_name_run_nothing_of_the_working_folder(tmp_path: Path) -> None:

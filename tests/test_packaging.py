@@ -25,8 +25,8 @@ UNTESTED = {"dataflow"}  # extras whose dependencies constraints.txt leaves to w
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy of the sources, since building leaves files beside them."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources."""
     source = tmp_path_factory.mktemp("source")
     for name in FILES:
         shutil.copy(ROOT / name, source)
@@ -35,9 +35,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("samples", "tests", "benchmarks", "docs"):  # must not get in
         (source / name).mkdir()
         (source / name / "stray.py").touch()
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from the copy."""
     dist = tmp_path_factory.mktemp("dist")
     subprocess.run([sys.executable, "-c", BUILD, str(dist)], cwd=source, check=True, capture_output=True)
     return next(dist.glob("*.whl"))
+
+
+def test_building_leaves_no_folder_in_the_checkout(source: Path, wheel: Path) -> None:
+    assert not (source / "build").exists()
 
 
 def test_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:

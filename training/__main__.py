@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from models.records import UsageError
+from models.version import add_version
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -65,16 +66,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ppocr-train", description="Makes the bundles that ppocr-beam reads with."
     )
+    add_version(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == chosen:
             module = importlib.import_module(f"training.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     others, apart = settings_apart(arguments)
     args, rest = parser.parse_known_args(others)
+    steps = next((argument for argument in arguments if argument.startswith("steps=")), "")
+    if steps and hasattr(args, "steps"):
+        parser.error(f"{steps}: the number of steps is an option, {steps.replace('steps=', '--steps ')}")
     rest += apart
     # argparse gives up on positional arguments that stand behind an option; key=value may stand anywhere.
     settings = [text for text in rest if "=" in text and not text.startswith("-")]

@@ -13,6 +13,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import onnx
+
 from models.bundle import MODELS, About, Bundle, Manifest, file_sha256, load_bundle, new_part, write_bundle
 from models.reader import Reader
 from models.records import Image, UsageError
@@ -20,6 +22,7 @@ from training.config import CONFIGS
 from training.evaluation.scoring import Tally, Text, tally
 from training.export import accepted, export, write_model
 from training.graph import Spec, load_trained, model_name, read_metadata
+from training.int8 import has_int8_weights
 from training.specimen import specimen_page
 
 CARD, NOTICE = "README.md", "NOTICE"
@@ -39,11 +42,11 @@ class Limits:
     """What a bundle must hold to.
 
     Attributes:
-        max_bytes: of all files together.
+        max_bytes: of all files together; None: any.
         least_words: word F1 on specimen pages; what reads plain print worse was put together wrongly.
     """
 
-    max_bytes: int = 2_800_000
+    max_bytes: int | None = None
     least_words: float = 0.5
 
 
@@ -190,11 +193,11 @@ def require(bundle: Bundle, words: float, limits: Limits) -> None:
     Raises:
         UsageError: see above.
     """
-    if size(bundle) > limits.max_bytes:
+    if limits.max_bytes is not None and size(bundle) > limits.max_bytes:
         files = ", ".join(f"{p.name} {p.stat().st_size:,}" for p in sorted(bundle.folder.iterdir()))
         raise UsageError(
             f"the bundle has {size(bundle):,} bytes, more than {limits.max_bytes:,} ({files}): "
-            "export with int8 weights, or train smaller networks"
+            "--max_bytes allows more; int8 weights and smaller networks need less"
         )
     if words < limits.least_words:
         raise UsageError(
@@ -255,7 +258,9 @@ def _model_row(bundle: Bundle, name: str, part: Part) -> str:
     scores = ", ".join(f"{key} {value:.3f}" for key, value in (part.facts.get("scores") or {}).items())
     steps = f"{part.facts.get('step', '?')} steps"
     shape = f"{spec.color}, {height} x {width}"
-    return f"| {name} | {shape} | {path.name} | {path.stat().st_size:,} | {steps} | {scores or '-'} |"
+    stored = "int8" if has_int8_weights(onnx.load(path)) else "float32"
+    size = f"{path.stat().st_size:,}"
+    return f"| {name} | {shape} | {path.name} | {size} | {stored} | {steps} | {scores or '-'} |"
 
 
 def _figures(figures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -82,7 +82,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+        why = str(error)
+        if path.is_file() and path.suffix != ".safetensors":
+            why = (
+                "it is no .safetensors of ppocr-train; `ppocr-train recover` makes one of a bundle's network"
+            )
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {why}") from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by ppocr-train (format {metadata.get('format')!r})")
     try:

@@ -1,6 +1,6 @@
 """The stages of the job as Beam transforms, each usable in anybody's pipeline.
 
-from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, ToRows, WriteRows
+from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, Finish, ToRows, WriteRows
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transforms.detect import Detect as Detect
     from transforms.direction import ClassifyDirection as ClassifyDirection
     from transforms.elements import PageOrFailure as PageOrFailure
+    from transforms.finish import Finish as Finish
     from transforms.read import ReadPages as ReadPages
     from transforms.recognize import Recognize as Recognize
     from transforms.rectify import Rectify as Rectify
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ClassifyDirection": "transforms.direction",
     "Detect": "transforms.detect",
+    "Finish": "transforms.finish",
     "PageOrFailure": "transforms.elements",
     "ReadPages": "transforms.read",
     "Recognize": "transforms.recognize",

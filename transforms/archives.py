@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import BinaryIO, cast
@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 from models.records import InputError
 from transforms import parquets, tars, zips
 from transforms.caps import Budget, Timed, longest_unpacked
+from transforms.carry import JSON, Found, is_json, with_json
 from transforms.seen import Seen, keys_of
 from transforms.sources import is_image_name
 from transforms.storage import file_name
@@ -34,11 +35,13 @@ class Member:
         uri: `archive#name`; the archive's own where the archive as a whole is meant.
         data: the encoded image, or the error; None: the member is of another kind.
         end: part of the archive, 0 to 1, that is read when the member is.
+        carried: what its rows take along, see `transforms.carry`.
     """
 
     uri: str
     data: bytes | InputError | None
     end: float = 1.0
+    carried: str | None = None
 
 
 def is_archive(uri: str) -> bool:
@@ -47,7 +50,9 @@ def is_archive(uri: str) -> bool:
     return bool(_ARCHIVE.fullmatch(name) or _PARQUET.fullmatch(name))
 
 
-def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
+def members(
+    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence[str] = ()
+) -> Iterator[Member]:
     """Yields the members of a tar, tar.gz, zip or Parquet file; an error where none is an image.
 
     Args:
@@ -55,6 +60,7 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         file: the archive, seekable, at its start.
         byte_size: the archive's size.
         max_bytes: members larger than this are errors.
+        carry: names of columns of a Parquet file to take along; `carry.JSON` for the `.json` beside an image.
     """
     start = file.read(4)
     file.seek(0)
@@ -64,11 +70,11 @@ def members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterato
         yield Member(uri, InputError("empty", "The file is empty (0 bytes)."))
         return
     if start == b"PAR1":
-        expanded = _parquet_members(uri, file, byte_size, max_bytes)
+        expanded = _parquet_members(uri, file, byte_size, max_bytes, carry)
     elif zips.is_zip(start):
-        expanded = _zip_members(uri, file, byte_size, max_bytes)
+        expanded = _zip_members(uri, file, byte_size, max_bytes, JSON in carry)
     else:
-        expanded = _tar_members(uri, file, byte_size, max_bytes)
+        expanded = _tar_members(uri, file, byte_size, max_bytes, JSON in carry)
     found = False
     try:
         for member in budget.held(_each_by_its_own_name(uri, expanded)):
@@ -95,15 +101,30 @@ def _each_by_its_own_name(uri: str, members: Iterator[Member]) -> Iterator[Membe
         yield member
 
 
-def _tar_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
-    longest = longest_unpacked(byte_size)
-    for name, data in tars.tar_members(file, byte_size, _is_wanted, longest, max_bytes):
-        yield Member(f"{uri}#{name}", data, file.tell() / byte_size if byte_size else 0.0)
+def _tar_members(
+    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, with_notes: bool
+) -> Iterator[Member]:
+    wanted, longest = _wanted(with_notes), longest_unpacked(byte_size)
+    members = tars.tar_members(file, byte_size, wanted, longest, max_bytes)
+    found = ((name, data, file.tell() / byte_size if byte_size else 0.0) for name, data in members)
+    yield from _named(uri, found, with_notes)
 
 
-def _zip_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
-    for name, data, end in zips.zip_members(file, _is_wanted, longest_unpacked(byte_size), max_bytes):
-        yield Member(f"{uri}#{_text(name)}", data, end)
+def _zip_members(
+    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, with_notes: bool
+) -> Iterator[Member]:
+    members = zips.zip_members(file, _wanted(with_notes), longest_unpacked(byte_size), max_bytes)
+    yield from _named(uri, ((_text(name), data, end) for name, data, end in members), with_notes)
+
+
+def _named(uri: str, found: Iterator[Found], with_notes: bool) -> Iterator[Member]:
+    noted = with_json(found) if with_notes else ((*each, None) for each in found)
+    for name, data, end, carried in noted:
+        yield Member(f"{uri}#{name}", data, end, carried)
+
+
+def _wanted(with_notes: bool) -> Callable[[str], bool]:
+    return (lambda name: _is_wanted(name) or is_json(name)) if with_notes else _is_wanted
 
 
 def _is_wanted(name: str) -> bool:
@@ -116,6 +137,8 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _parquet_members(uri: str, file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Member]:
-    for name, data, end in parquets.parquet_rows(file, byte_size, max_bytes):
-        yield Member(uri if name == parquets.WHOLE else f"{uri}#{name}", data, end)
+def _parquet_members(
+    uri: str, file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence[str]
+) -> Iterator[Member]:
+    for name, data, end, carried in parquets.parquet_rows(file, byte_size, max_bytes, carry):
+        yield Member(uri if name == parquets.WHOLE else f"{uri}#{name}", data, end, carried)

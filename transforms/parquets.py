@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from models.records import InputError
 from transforms.caps import MAX_RATIO, longest_unpacked, unpacks_too_far
+from transforms.carry import columns_text
 from transforms.thrift import CutOffError, page_header
 
 _BUFFER = 1 << 20
@@ -30,19 +31,20 @@ _LEAST_ROW = 512
 _MAX_NAME = 4096
 """Bytes of a row's name; a longer one is none."""
 
-Row = tuple[str, bytes | InputError, float]
-"""A row's name, its bytes, and the part of the file that is read with it."""
+Row = tuple[str, bytes | InputError, float, str | None]
+"""A row's name, its bytes, the part of the file that is read with it, and what it takes along."""
 WHOLE = ""
 """The name where the file as a whole is meant."""
 
 
-def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Row]:
+def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence[str] = ()) -> Iterator[Row]:
     """Yields the rows of a Parquet file; what is wrong with a row group is that one's alone.
 
     Args:
         file: the file, seekable.
         byte_size: its size.
         max_bytes: images larger than this are errors.
+        carry: names of plain columns to take along; null where there is none of that name.
 
     Raises:
         InputError: it cannot be opened, has no column of images, or unpacks too far.
@@ -57,6 +59,7 @@ def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Row
     except (pa.ArrowException, OSError) as error:
         raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
     path, names = _columns(parquet.schema_arrow)
+    along = _plain_columns(parquet.schema_arrow, carry)
     groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
     first_row, rows = (
         0,
@@ -65,16 +68,17 @@ def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int) -> Iterator[Row
     left = longest_unpacked(byte_size)
     for number, group in enumerate(groups):
         try:
-            pages.expect(_chunks(group, {path, *names}))
-            found = _group_rows(parquet, number, first_row, path, names, max_bytes)
-            for read, (name, data, unpacked) in enumerate(found, first_row + 1):
+            pages.expect(_chunks(group, {path, *names, *along}))
+            found = _group_rows(parquet, number, first_row, path, names, max_bytes, along)
+            for read, (name, data, unpacked, values) in enumerate(found, first_row + 1):
                 left -= max(unpacked, _LEAST_ROW)
                 if left < 0:
                     raise unpacks_too_far()
-                yield name, data, read / rows
+                text = columns_text(dict.fromkeys(carry) | values) if carry else None
+                yield name, data, read / rows, text
         except (pa.ArrowException, OSError, _ClaimError) as error:
             message = f"Row group {number} (from row {first_row}) cannot be read on ({_first_line(error)})."
-            yield WHOLE, InputError("corrupt", message), (first_row + group.num_rows) / rows
+            yield WHOLE, InputError("corrupt", message), (first_row + group.num_rows) / rows, None
         first_row += group.num_rows
 
 
@@ -186,18 +190,27 @@ class _Pages:
         return False
 
 
+def _plain_columns(schema: Any, carry: Sequence[str]) -> list[str]:
+    """Those of the columns asked for that are there, and hold plain values."""
+    import pyarrow as pa
+
+    return [each.name for each in schema if each.name in carry and not pa.types.is_nested(each.type)]
+
+
 def _group_rows(
-    parquet: Any, group: int, first_row: int, path: str, names: list[str], max_bytes: int
-) -> Iterator[tuple[str, bytes | InputError, int]]:
-    """Names and bytes of a row group's rows, and what each took in memory."""
+    parquet: Any, group: int, first_row: int, path: str, names: list[str], max_bytes: int, along: list[str]
+) -> Iterator[tuple[str, bytes | InputError, int, dict[str, Any]]]:
+    """Names and bytes of a row group's rows, what each took in memory, and its values of columns `along`."""
+    columns = list(dict.fromkeys((path, *names, *along)))
     # One row at a time: it may have as many bytes as a file. Threads would gain nothing on it.
-    batches = parquet.iter_batches(1, row_groups=[group], columns=[path, *names], use_threads=False)
+    batches = parquet.iter_batches(1, row_groups=[group], columns=columns, use_threads=False)
     for row, batch in enumerate(batches, first_row):
         data = batch.column(path.partition(".")[0])
         if "." in path:
             data = data.field("bytes")
         name = batch.column(names[0])[0] if names else None
-        yield _row_name(row, name), _row_data(data[0], max_bytes), batch.nbytes
+        values = {each: batch.column(each)[0].as_py() for each in along}
+        yield _row_name(row, name), _row_data(data[0], max_bytes), batch.nbytes, values
 
 
 def _columns(schema: Any) -> tuple[str, list[str]]:

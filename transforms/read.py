@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
@@ -57,6 +57,7 @@ class ReadPages(beam.PTransform):
             who would take them from each other.
         advance: told what part of a file has been read since the last call: after each member of an archive,
             else after the whole file; and 0 while an archive is read. The parts of a file add up to 1.
+        carry: columns of Parquet files, and `json` of other archives, that rows take along.
     """
 
     def __init__(
@@ -68,9 +69,12 @@ class ReadPages(beam.PTransform):
         private_hosts: bool = False,
         ahead: Callable[[], int] | None = None,
         advance: Callable[[float], None] = _untold,
+        carry: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self._work = _Read(limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead, advance)
+        self._work = _Read(
+            limits or Limits(), one_channel, max_bytes, threads, private_hosts, ahead, advance, carry
+        )
 
     def expand(self, sources: beam.PCollection) -> beam.PCollection:
         """Applies the stage to sources."""
@@ -85,6 +89,7 @@ class Encoded:
     etag: str | None
     sha256: str
     data: bytes
+    carried: str | None = None
 
 
 def fetch(source: Source, max_bytes: int = MAX_BYTES) -> Encoded | Failure:
@@ -100,9 +105,9 @@ def fetch(source: Source, max_bytes: int = MAX_BYTES) -> Encoded | Failure:
         return failure(source.uri, None, READ, error)
 
 
-def encoded(uri: str, etag: str | None, data: bytes) -> Encoded:
+def encoded(uri: str, etag: str | None, data: bytes, carried: str | None = None) -> Encoded:
     """A file's bytes with their digest."""
-    return Encoded(storage.redacted(uri), etag, hashlib.sha256(data).hexdigest(), data)
+    return Encoded(storage.redacted(uri), etag, hashlib.sha256(data).hexdigest(), data, carried)
 
 
 def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[PageOrFailure]:
@@ -120,7 +125,12 @@ def decode_pages(file: Encoded, limits: Limits, one_channel: bool) -> Iterator[P
                 if page.damage:
                     _log.info("%s, page %d, is damaged: %s", file.uri, index, page.damage)
                 yield replace(
-                    page, uri=file.uri, etag=file.etag, sha256=file.sha256, byte_size=len(file.data)
+                    page,
+                    uri=file.uri,
+                    etag=file.etag,
+                    sha256=file.sha256,
+                    byte_size=len(file.data),
+                    carried=file.carried,
                 )
     except Exception as error:
         yield failure(file.uri, None, DECODE, error)
@@ -132,21 +142,23 @@ def archive_pages(
     one_channel: bool,
     max_bytes: int = MAX_BYTES,
     advance: Callable[[float], None] = _untold,
+    carry: Sequence[str] = (),
 ) -> Iterator[PageOrFailure]:
-    """Reads and decodes an archive's members, one at a time; `advance` is as in `ReadPages`."""
+    """Reads and decodes an archive's members, one at a time; `advance` and `carry` are as in `ReadPages`."""
     read, left_out = 0.0, 0
     try:
         found = storage.stat(source.uri)
         note_change(source, found.etag)
         with storage.open_file(source.uri, found) as opened:
             file = cast(BinaryIO, _Watched(opened, advance))
-            for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes):
+            for member in archives.members(source.uri, file, found.byte_size or 0, max_bytes, carry):
                 if member.data is None:
                     left_out += 1
                 elif isinstance(member.data, InputError):
                     yield failure(member.uri, None, READ, member.data)
                 else:
-                    yield from decode_pages(encoded(member.uri, found.etag, member.data), limits, one_channel)
+                    file_in_it = encoded(member.uri, found.etag, member.data, member.carried)
+                    yield from decode_pages(file_in_it, limits, one_channel)
                 end = min(1.0, max(read, member.end))  # a broken archive's sizes may be wrong
                 advance(end - read)
                 read = end
@@ -206,7 +218,9 @@ class _Read(beam.DoFn):
         private_hosts: bool,
         ahead: Callable[[], int] | None,
         advance: Callable[[float], None],
+        carry: Sequence[str],
     ) -> None:
+        self._carry = tuple(carry)
         self._limits = limits
         self._one_channel = one_channel
         self._max_bytes = max_bytes
@@ -254,7 +268,9 @@ class _Read(beam.DoFn):
         with metrics.timed(READ):
             file = future.result()
         if file is None and archives.is_archive(source.uri):
-            yield from archive_pages(source, self._limits, self._one_channel, self._max_bytes, self._advance)
+            yield from archive_pages(
+                source, self._limits, self._one_channel, self._max_bytes, self._advance, self._carry
+            )
             return
         if file is None:
             with metrics.timed(READ):

@@ -16,7 +16,6 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from models.doubt import doubtful
-from models.reader import finish
 from models.records import Char, Failure, Line, Page
 from transforms import metrics
 from transforms.elements import PageOrFailure
@@ -112,6 +111,13 @@ PAGES = pa.schema(
             "whether at least three quarters of the lines needed review, so that most likely none is right; "
             "false where there are no lines",
         ),
+        _field(
+            "carried",
+            pa.string(),
+            "what `--carry` takes along, a JSON object: columns of the Parquet file that the page came from, "
+            "or the `.json` beside it in an archive; null where there is none",
+            True,
+        ),
     ]
 )
 
@@ -122,7 +128,7 @@ ERRORS = pa.schema(
         _field(
             "stage",
             pa.string(),
-            "the stage that failed: read, decode, detect, rectify, direction, recognize, row",
+            "the stage that failed: read, decode, detect, rectify, direction, recognize, finish, row",
         ),
         _field("kind", pa.string(), "a stable word for grouping, such as not_found, truncated, too_large"),
         _field("message", pa.string(), "one sentence: what happened and what to do"),
@@ -168,6 +174,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "damage": page.damage,
         "doubtful": doubtful(page.lines),
+        "carried": page.carried,
     }
 
 
@@ -209,7 +216,7 @@ class Rows(NamedTuple):
 
 
 class ToRows(beam.PTransform):
-    """Finishes pages and makes tables of them and of the failures.
+    """Makes tables of finished pages, as `Finish` gives them, and of the failures.
 
     Args:
         bundle_id: for the column of that name.
@@ -266,7 +273,7 @@ class _ToTables(beam.DoFn):
         if isinstance(element, Failure):
             return element
         try:
-            return page_row(finish(element), self._bundle_id, self._run_id)
+            return page_row(element, self._bundle_id, self._run_id)
         except Exception as error:  # as in every stage, a page's error is the page's
             return failed(STAGE, element, error)
 

@@ -58,6 +58,8 @@ _DRAWN = "overlay.png"
 def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Source]:
     """Expands inputs to sources, as a stream, each file once; several inputs are listed at the same time.
 
+    A file that several inputs name in different ways goes by the name that comes first.
+
     Args:
         inputs: see above.
         left_out: counts, by suffix, the files of other kinds that folders hold; and `IN_OUTPUTS`.
@@ -116,9 +118,9 @@ def _some(sources: Iterator[Source]) -> list[Source]:
 
 
 def _once(sources: Iterator[Source]) -> Iterator[Source]:
-    seen = Seen()
+    seen, here = Seen(), os.getcwd()
     while group := list(itertools.islice(sources, _GROUP)):
-        new = seen.add(keys_of(storage.redacted(source.uri) for source in group))
+        new = seen.add(keys_of(storage.redacted(storage.place(source.uri, here)) for source in group))
         yield from itertools.compress(group, new.tolist())
 
 

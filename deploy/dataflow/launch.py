@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from pipeline.__main__ import main
+from pipeline.status import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

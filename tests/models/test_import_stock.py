@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.bundle import About, load_bundle
 from models.import_stock import GENERATIONS, StockModels, describe, import_stock
+from models.reader import Reader, ReadOptions
 from models.records import UsageError
 from tests.models.stock_models import save_classifier, save_detector, save_recognizer
 
@@ -45,6 +47,17 @@ def test_imported_bundle_loads_with_all_checks(stock: StockModels, tmp_path: Pat
     ]:
         assert model.sha256 == hashlib.sha256(original.read_bytes()).hexdigest()
         assert bundle.model_path(model).read_bytes() == original.read_bytes()
+
+
+def test_direction_classifier_is_that_of_latin_unless_given(stock: StockModels, tmp_path: Path) -> None:
+    overrides = {"direction.threshold": 0.8}
+    bundle = import_stock(replace(stock, direction=None, overrides=overrides), ABOUT, tmp_path / "bundle")
+    latin = load_bundle("latin").manifest.direction
+    assert bundle.manifest.direction == replace(latin, file="direction.onnx", threshold=0.8)
+    page = np.full((64, 200, 3), 255, np.uint8)
+    page[20:40, 20:180] = 0
+    found = Reader(bundle, ReadOptions(direction="all")).read(page)  # colour for the others, grey for it
+    assert all(line.direction_confidence is not None for line in found.lines)
 
 
 def test_importing_twice_gives_the_same_id(stock: StockModels, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models import annotate
 from models.annotate import CERTAIN, REVIEW, overlay
 from models.bundle import Bundle
 from models.direction import SAMPLE, DirectionClassifier, middle
@@ -404,3 +405,54 @@ def test_the_overlay_shows_the_page_and_its_text() -> None:
         bgr = color[::-1]
         assert (left == bgr).all(axis=2).any()
         assert (right == bgr).all(axis=2).any()
+
+
+@pytest.mark.parametrize("fonts", ["OpenCV's", "Pillow's"])
+def test_the_overlay_draws_letters_of_their_own_or_says_that_it_cannot(
+    fonts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fonts == "Pillow's":
+        monkeypatch.setattr(annotate, "_face", lambda: None)
+    drawn = {}
+    for char in "aéßü日?":
+        sheet = np.full((60, 60, 3), 255, np.uint8)
+        annotate.write(sheet, char, 8, 4, 40, CERTAIN)
+        drawn[char] = sheet.tobytes()
+        assert 4 < annotate.text_width(char, 40) < 60
+    different = len(set(drawn.values()))
+    assert different == (6 if fonts == "OpenCV's" and hasattr(cv2, "FontFace") else 2)
+    assert drawn["a"] != drawn["?"]
+
+
+def test_the_overlay_numbers_lines_as_they_are_read() -> None:
+    image = np.full((100, 120, 3), 255, np.uint8)
+    box = np.array([[40, 10], [110, 10], [110, 40], [40, 40]], np.float32)
+    lines = tuple(replace(line("I"), polygon=box + np.float32([0, 45 * i])) for i in range(2))
+    marks = overlay(Page(width=120, height=100, lines=lines), image)[:, :38]
+    first, second = marks[10:40], marks[55:85]
+    assert (first != 255).any() and (second != 255).any() and (first != second).any()
+
+
+def test_a_file_is_read_by_its_path(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_bytes(cv2.imencode(".png", page_image(["abc"]))[1].tobytes())
+    reader = Reader(bundle)
+    (expected,) = reader.read_bytes((tmp_path / "page.png").read_bytes())
+    for path in (tmp_path / "page.png", str(tmp_path / "page.png")):
+        assert [page.text for page in reader.read_file(path)] == [expected.text] != [""]
+    with pytest.raises(FileNotFoundError):
+        reader.read_file(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    "given", ["page.png", Path("page.png"), None, np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
+)
+def test_what_is_no_picture_is_told_by_what_takes_it(bundle: Bundle, given: object) -> None:
+    reader = Reader(bundle)
+    with pytest.raises(
+        TypeError, match=r"read takes pixels, a uint8 array \(H, W, 3\), not .*: read_file takes a path"
+    ):
+        reader.read(given)  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"read_bytes takes the bytes of a file, not .*: read_file takes a path"
+    ):
+        reader.read_bytes(given)  # type: ignore[arg-type]

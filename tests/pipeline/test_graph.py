@@ -19,7 +19,7 @@ from transforms import bundles, handler
 from transforms.elements import ElementCoder
 from transforms.storage import Source, http
 
-STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Count", "ToRows"]
+STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Finish", "Count", "ToRows"]
 
 
 def graph(takers: int) -> beam_runner_api_pb2.Pipeline:
@@ -71,7 +71,7 @@ def test_pages_are_never_pickled_for_their_size(proto: beam_runner_api_pb2.Pipel
             coder = context.coders.get_by_id(proto.components.pcollections[collection].coder_id)
             assert isinstance(getattr(coder, "_elem_coder", coder), ElementCoder), transform.unique_name
             seen += 1
-    assert seen == 9  # one each, and a collection of batches before each of the three models
+    assert seen == 10  # one each, and a collection of batches before each of the three models
 
 
 def test_graph_knows_the_manifest_and_not_the_files(proto: beam_runner_api_pb2.Pipeline) -> None:

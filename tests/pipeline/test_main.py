@@ -87,7 +87,7 @@ def test_reads_all_files_once_and_says_so(
     (record,) = (output / "_runs").glob("*.json")
     summary = json.loads(record.read_text())
     assert (summary["files"], summary["pages"], sum(summary["errors"].values())) == (7, 6, 1)
-    assert {"read", "decode", "detect", "rectify", "direction", "recognize", "row"} == set(
+    assert {"read", "decode", "detect", "rectify", "direction", "recognize", "finish", "row"} == set(
         summary["seconds_by_stage"]
     )
     assert summary["peak_megabytes"][0] > 50

@@ -9,6 +9,7 @@ import pytest
 
 from models.records import UsageError
 from pipeline import manifest
+from transforms.sources import list_sources
 from transforms.storage import Source
 
 
@@ -108,6 +109,67 @@ def test_versions_that_were_read_are_found_by_names_without_credentials(tmp_path
 
 def test_duplicates_are_listed_once(tmp_path: Path) -> None:
     assert manifest.extend(str(tmp_path), sources("a", "b", "a", "a"), 10) == {0: 2}
+
+
+@pytest.fixture
+def scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two files, in `data/`, which is the working folder."""
+    scans = tmp_path / "data" / "scans"
+    scans.mkdir(parents=True)
+    for name in "ab":
+        (scans / f"{name}.png").write_text(name)
+    (tmp_path / "link").symlink_to(scans)
+    monkeypatch.chdir(scans.parent)
+    return scans
+
+
+def given(*names: str) -> list[Source]:
+    return list(list_sources(names))
+
+
+def test_a_folder_is_read_once_however_it_is_named(scans: Path) -> None:
+    names = ["scans", "./scans", str(scans), "../link", f"file://{scans}", "../data/scans/*.png"]
+    assert [source.uri for source in given(*names)] == ["scans/a.png", "scans/b.png"]
+    output = str(scans.parent.parent / "out")
+    assert manifest.extend(output, given("scans"), 10) == {0: 2}
+    for name in names:
+        for done in ({0: {}}, {}):  # whether or not it was read yet
+            assert manifest.extend(output, given(name), 10, done=done) == {0: 2}
+    (scans / "c.png").touch()
+    assert manifest.extend(output, given("../link"), 10, done={0: {}}) == {0: 2, 1: 1}
+    assert [source.uri for source in manifest.read_sources(manifest.wave_uri(output, 1))] == ["../link/c.png"]
+
+
+def test_a_folder_named_from_elsewhere_is_nothing_new_once_it_is_read(
+    scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = str(scans.parent.parent / "out")
+    manifest.extend(output, given("scans"), 10)
+    monkeypatch.chdir(scans.parent.parent)
+    assert manifest.extend(output, given("data/scans"), 10, done={0: {}}) == {0: 2}
+    # From here `scans/a.png` cannot be read any more: the name of today must not be left out.
+    assert manifest.extend(output, given("data/scans"), 10, done={}) == {0: 2, 1: 2}
+
+
+def test_a_name_that_is_listed_is_nothing_new_wherever_it_is_now(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = str(tmp_path / "out")
+    manifest.extend(output, given("scans"), 10)
+    moved = tmp_path / "moved"
+    scans.parent.rename(moved)
+    monkeypatch.chdir(moved)
+    for done in ({0: {}}, {}):
+        assert manifest.extend(output, given("scans"), 10, done=done) == {0: 2}
+
+
+def test_lists_of_earlier_versions_tell_no_folder(scans: Path) -> None:
+    output = str(scans.parent.parent / "out")
+    manifest.extend(output, given("scans"), 10)
+    path = manifest.wave_uri(output, 0)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    for name in ("scans", str(scans)):
+        assert manifest.extend(output, given(name), 10, done={0: {}}) == {0: 2}
 
 
 def signed(signature: str, *names: str) -> list[Source]:

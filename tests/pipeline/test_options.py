@@ -44,8 +44,10 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--input b c", {"inputs": ("a", "b", "c")}),
         ("--chars b", {"inputs": ("b", "a"), "chars": True}),
         ("--limit 3 b --pdf_dpi=9 c", {"inputs": ("b", "c", "a"), "limit": 3, "pdf_dpi": 9}),
+        ("-o other b", {"inputs": ("b", "a"), "output": "other"}),
         ("--project p b", {"inputs": ("b", "a"), "beam": ("--project", "p")}),
         ("--project=p b", {"inputs": ("b", "a"), "beam": ("--project=p",)}),
+        ("--carry id batch --chars", {"carry": ("id", "batch"), "chars": True}),
         ("--verbose", {"verbose": True}),
         ("--retry_errors", {"retry_errors": True}),
         ("--verbose=true b --chars=false", {"inputs": ("b", "a"), "verbose": True}),
@@ -90,6 +92,10 @@ def test_workers_elsewhere_get_absolute_paths(tmp_path: Path, monkeypatch: pytes
     assert (named.bundle, named.runner, named.beam) == ("latin", "X", ("--project", "p"))
 
 
+def test_a_cluster_has_its_own_number_of_workers() -> None:
+    assert parse([*NEEDED, "--num_workers", "8", "--runner", "X"]).beam == ("--num_workers", "8")
+
+
 def test_defaults_are_those_of_the_records() -> None:
     assert parse(NEEDED) == JobOptions(("a",), "out", read=ReadOptions(limits=Limits()))
 
@@ -104,7 +110,14 @@ def test_defaults_are_those_of_the_records() -> None:
         ([*NEEDED, "--runer", "x"], "did you mean --runner?"),
         ([*NEEDED, "--porject", "x"], "did you mean --project?"),
         ([*NEEDED, "--qqqqqq"], "no option --qqqqqq: --help lists"),
-        ([*NEEDED, "-o", "x"], "no option -o"),
+        ([*NEEDED, "-q", "x"], "no option -q"),
+        ([*NEEDED, "--num_workers", "8"], "on this machine --workers N says"),
+        ([*NEEDED, "--max_num_workers=8"], "--max_num_workers is for clusters"),
+        (
+            [*NEEDED, "--lang", "de"],
+            "no option --lang: a bundle reads its languages: --bundle NAME chooses one",
+        ),
+        ([*NEEDED, "--languages=de"], "`ppocr-bundle list` names them"),
         ([*NEEDED, "b", "--wave_sise", "3"], "did you mean --wave_size?"),
         ([*NEEDED, "--workers", "0"], "'0' is not a whole number from 1 up"),
         ([*NEEDED, "--workers", "two"], "'two' is not a whole number"),
@@ -168,9 +181,11 @@ def test_more_workers_have_larger_waves(workers: int, expected: int) -> None:
 
 
 def test_options_that_change_rows_are_all_of_the_reader() -> None:
-    found = result_options(ReadOptions())
+    found = result_options(JobOptions(("a",), "out"))
     fields = {field.name for record in (ReadOptions, Limits) for field in dataclasses.fields(record)}
-    assert set(found) == fields - {"limits", "engine"}  # the engine is recorded beside them, and may change
+    assert set(found) == fields - {"limits", "engine"} | {
+        "carry"
+    }  # the engine is recorded beside them, and may change
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_state_in_a_line() -> None:
         str(State(2000, 500, 550, 3, 100.0))
         == "500 of 2,000 files, 550 pages, 3 errors, 5.5 pages/s, 5 min left"
     )
+    assert str(State(1, 1, 1, 1, 2.0)) == "1 of 1 file, 1 page, 1 error, 1.0 pages/s, 0 s left"
     assert str(State(10)) == "0 of 10 files, 0 pages, 0 errors, 0.0 pages/s"
 
 
@@ -85,6 +86,17 @@ def test_time_left_is_not_told_from_next_to_nothing(total: int, least: float) ->
 def test_counting_without_a_tally_does_nothing() -> None:
     progress.count(Page())
     progress.advance(1.0)
+
+
+def test_files_without_a_row_are_not_done_yet(tally: progress.Tally) -> None:
+    shown = Progress(29, lambda: [tally], io.StringIO())
+    shown.begin(29)
+    for _ in range(9):  # taken ahead, while the first is recognised
+        progress.advance(1.0)
+    assert int(shown.state().files) == 0
+    for number in range(4):
+        progress.count(Page("a", number))
+    assert int(shown.state().files) == 4
 
 
 class Terminal(io.StringIO):

@@ -13,7 +13,8 @@ from tests.training.tiny import CHARSET, tiny_models
 from training.__main__ import main
 from training.bundle import CARD, NOTICE, Limits, make_bundle, override, read_specimens, size
 from training.checkpoint import load_network
-from training.graph import METADATA, load_trained
+from training.export import write_model
+from training.graph import METADATA, load_trained, to_onnx
 from training.specimen import TEXTS, specimen
 
 ANY = Limits(least_words=0.0)
@@ -45,6 +46,15 @@ def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path
     assert 0.0 <= read_specimens(bundle, pages=1) <= 1.0
 
 
+def test_card_says_how_each_models_weights_are_stored(models: dict[str, Path], tmp_path: Path) -> None:
+    plain = tmp_path / "plain.onnx"
+    write_model(to_onnx(load_trained(models["recognition"].with_suffix(".safetensors"))), plain)
+    make_bundle({**models, "recognition": plain}, About("tiny"), tmp_path / "tiny", limits=ANY)
+    card = (tmp_path / "tiny" / CARD).read_text("utf-8")
+    stored = [row.split(" | ")[4] for row in card.splitlines() if ".onnx | " in row]
+    assert stored == ["int8", "int8", "float32"]
+
+
 def test_models_that_began_as_stock_weights_come_with_a_notice(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -64,7 +74,9 @@ def test_models_that_began_as_stock_weights_come_with_a_notice(
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        pytest.param(Limits(max_bytes=1000, least_words=0), "more than 1,000", id="too large"),
+        pytest.param(
+            Limits(max_bytes=1000, least_words=0), r"more than 1,000 \(.*: --max_bytes allows", id="too large"
+        ),
         pytest.param(Limits(), "word F1 of 0.00, under 0.50", id="reads nothing"),
     ],
 )
@@ -118,9 +130,9 @@ def test_command_and_evaluation(
     output = str(tmp_path / "tiny")
     asked = ["bundle", "--languages", "en", "de", "--output", output, "--least_words", "0"]
     for flag, name in (
-        ("--detector", "detection"),
+        ("--detection", "detection"),
         ("--direction", "direction"),
-        ("--recognizer", "recognition"),
+        ("--recognition", "recognition"),
     ):
         asked += [flag, str(models[name])]
     assert main(asked) == 0

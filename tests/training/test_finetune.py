@@ -22,9 +22,9 @@ from training.data.lines import SyntheticSource
 from training.data.split import hold_out
 from training.evaluation.comparison import measure, score_model, write_report
 from training.finetuning import sets as made_sets
-from training.finetuning.blend import Blend, blended, curve, walk_back
+from training.finetuning.blend import Blend, advice, blended, curve, walk_back
 from training.finetuning.configure import configure, frozen
-from training.finetuning.result import Candidate, ModelFile, choose_share, require_better
+from training.finetuning.result import Candidate, ModelFile, choose_share, report_folder, require_better
 from training.finetuning.run import finetune
 from training.finetuning.sets import Sets, new_characters
 from training.finetuning.wish import Wish, claim_work
@@ -93,7 +93,7 @@ def test_models_are_tuned_into_a_bundle(
     output, tuned = pages.parent / "mine", ("direction", "recognition")
     command = ["finetune", "--bundle", str(bundle.folder), "--data", str(pages), "--output", str(output)]
     command += ["--model", *tuned, "--held_out", "0.25", "--trained_on", "ours"]
-    command += ["steps=3", "validate_every=3", "threads=1", "loggers=[]", "accelerator=cpu"]
+    command += ["--steps", "3", "validate_every=3", "threads=1", "loggers=[]", "accelerator=cpu"]
     with pytest.raises(SystemExit):
         main([*command, "--modle", "recognition"])
     assert main(command) == 0
@@ -106,7 +106,7 @@ def test_models_are_tuned_into_a_bundle(
     assert same == ["detection"]
     work = pages.parent / "mine.work"
     assert not (work / "candidate").exists()
-    report = json.loads((work / "report" / "report.json").read_text("utf-8"))
+    report = json.loads((work / "report" / "mine" / "report.json").read_text("utf-8"))
     assert report["characters added"] == "Ä (4 lines)"
     assert set(report["scores"]) == {"yours, held out", "made, held out"}
     for model, decisive, kept in (
@@ -118,10 +118,10 @@ def test_models_are_tuned_into_a_bundle(
             yours, made = (report["scores"][f"{part}, held out"][side] for part in ("yours", "made"))
             assert tried.partition(": ")[2] == f"{yours[decisive]:.4f}, {made[kept]:.4f}"
     assert "| yours, held out: 3 lines | lines, exact |" in capsys.readouterr().out
-    text = (work / "report" / "report.md").read_text("utf-8")
+    text = (work / "report" / "mine" / "report.md").read_text("utf-8")
     pictures = [part.split(")")[0] for part in text.split("![](")[1:]]
     assert "page_0.png" in pictures and "line_00.png" in pictures
-    assert all((work / "report" / name).is_file() for name in pictures)
+    assert all((work / "report" / "mine" / name).is_file() for name in pictures)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
         finetune(replace(own, max_minutes=0.0))
     assert not own.output.exists()
     assert (own.work / "recognition" / "start.safetensors").stat().st_mtime_ns == first
-    assert not (own.work / "made").exists() and (own.work / "report" / "report.md").is_file()
+    assert not (own.work / "made").exists() and (own.work / "report" / "mine" / "report.md").is_file()
 
 
 def test_a_model_is_left_out_and_the_others_are_not_trained_again(
@@ -295,6 +295,40 @@ def test_the_way_back_ends_where_made_text_is_kept() -> None:
     assert curve(walk_back(ask, 0.1)) == "0: 0.4000, 0.8000; 1: 0.9000, 0.7000"
 
 
+def test_advice_says_what_more_would_give_and_how_to_get_it() -> None:
+    scores = {
+        0.0: (0.65, 0.607),
+        1.0: (0.983, 0.594),
+        0.9: (0.97, 0.593),
+        0.8: (0.9, 0.599),
+        0.7: (0.779, 0.603),
+    }
+    tried = [Blend(share, *of_both) for share, of_both in scores.items()]
+    said = advice("recognition", tried, 0.005, Path("mine.work"))
+    assert "went 0.7 of the way" in said and "--max_loss 0.005 allows" in said
+    rows = [row for row in said.splitlines() if row.startswith("| 0") or row.startswith("| 1")]
+    assert rows == [
+        "| 1 | 0.9830 | 1.3 | --max_loss 0.0131 |",
+        "| 0.9 | 0.9700 | 1.4 | - |",
+        "| 0.8 | 0.9000 | 0.8 | --max_loss 0.0081 |",
+        "| 0.7 | 0.7790 | 0.4 | taken |",
+    ]
+    assert "--work mine.work and another --output trains nothing again" in said
+    by_share = {each.share: each for each in tried}
+    for bound, share in ((0.0131, 1.0), (0.0081, 0.8)):  # what is advised does what it says
+        assert walk_back(by_share.__getitem__, bound)[-1].share == share
+    whole = advice("recognition", tried[:2], 0.02, Path("mine.work"))
+    assert (
+        "all the way" in whole and "lost 1.3 points of made text" in whole and "smaller --max_loss" in whole
+    )
+
+
+def test_each_output_of_a_work_folder_has_its_report(bundle: Bundle, pages: Path) -> None:
+    own = wish(bundle, pages)
+    other = replace(own, output=own.output.with_name("other"))
+    assert report_folder(own) != report_folder(other)
+
+
 def test_changed_labels_are_another_run(bundle: Bundle, pages: Path) -> None:
     own = wish(bundle, pages)
     claim_work(own, bundle, read_labels(pages).images, {})
@@ -342,10 +376,15 @@ def test_a_model_goes_as_far_as_made_text_is_kept(
     monkeypatch.setattr(
         "training.finetuning.result.exported", lambda _, share: ModelFile(Path(str(share)), "int8")
     )
-    candidate = Candidate(wish(bundle, pages), bundle, About("tiny", "MIT", ("en",), ("ours",)))
+    own = wish(bundle, pages, max_loss=0.005)
+    candidate = Candidate(own, bundle, About("tiny", "MIT", ("en",), ("ours",)))
     sets = Sets(pages, images, images[:1], True, images[1:])
     made.update({0.0: 0.8, 1.0: 0.78, 0.9: 0.79, 0.8: 0.796, 0.7: 0.8})
-    assert choose_share(candidate, sets, "recognition", pages)[-1] == Blend(0.8, 0.58, 0.796)
+    with caplog.at_level("INFO", "training.finetuning.result"):
+        assert choose_share(candidate, sets, "recognition", pages)[-1] == Blend(0.8, 0.58, 0.796)
+    first, *others = caplog.messages
+    assert first == f"recognition: how far to go is chosen by reading {len(images)} images up to 11 times"
+    assert len(others) == 4 and all(f"({i} of at most 11, " in text for i, text in enumerate(others, 1))
     assert put == [1.0, 0.9, 0.8] and "even" not in caplog.text
     made.update({share / 10: 0.7 for share in range(1, 11)})
     assert choose_share(candidate, sets, "recognition", pages)[-1].share == 0.1
@@ -381,7 +420,7 @@ def test_a_detector_is_scored_by_what_it_finds_whoever_reads_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "regularization", "allowed"), [(None, 0.5, 0.005), (None, 0.0, 1.0), (0.02, 0.0, 0.02)]
+    ("asked", "regularization", "allowed"), [(None, 0.5, 0.02), (None, 0.0, 1.0), (0.02, 0.0, 0.02)]
 )
 def test_who_learns_no_made_text_may_forget_it(
     bundle: Bundle, pages: Path, asked: float | None, regularization: float, allowed: float
@@ -441,5 +480,7 @@ def test_latin_learns_letters_that_it_lacks(tmp_path: Path) -> None:
     write_labels(images, tmp_path / "Label.txt")
     own = Wish("latin", tmp_path / "Label.txt", tmp_path / "mine", tmp_path / "work", regularization=0.0)
     assert finetune(replace(own, max_loss=1.0, overrides=("steps=150", "validate_every=50", "loggers=[]")))
-    scores = json.loads((own.work / "report" / "report.json").read_text("utf-8"))["scores"]["yours, held out"]
+    scores = json.loads((own.work / "report" / "mine" / "report.json").read_text("utf-8"))["scores"][
+        "yours, held out"
+    ]
     assert 1 - scores["after"]["lines, 1-NED"] < 0.5 * (1 - scores["before"]["lines, 1-NED"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from training.__main__ import COMMANDS, main, parse
+from training.commands import settings
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -24,24 +25,24 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     ("behind", "asked"),
     [
         (
-            ["--model", "detection", "recognition", "steps=5", "data.batch=2"],
+            ["--model", "detection", "recognition", "threads=5", "data.batch=2"],
             {"model": ["detection", "recognition"]},
         ),
-        (["--freeze", "stages.0", "steps=5", "--workers", "1", "data.batch=2"], {"freeze": ["stages.0"]}),
-        (["steps=5", "data.batch=2", "--held_out", "0.3"], {"held_out": 0.3}),
+        (["--freeze", "stages.0", "threads=5", "--workers", "1", "data.batch=2"], {"freeze": ["stages.0"]}),
+        (["threads=5", "data.batch=2", "--held_out", "0.3"], {"held_out": 0.3}),
     ],
 )
 def test_settings_stand_behind_options_of_several_values(behind: list[str], asked: dict[str, object]) -> None:
     args = parse(["finetune", "--bundle", "latin", "--data", "my", "--output", "a=b", *behind])
-    assert args.overrides == ["steps=5", "data.batch=2"] and str(args.output) == "a=b"
+    assert args.overrides == ["threads=5", "data.batch=2"] and str(args.output) == "a=b"
     assert {name: getattr(args, name) for name in asked} == asked
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["synthesize", "pages", "--output", "x", "steps=5"],
-        ["bundle", "--detector", "d", "--direction", "e", "--recognizer", "r", "--output", "x", "steps=5"],
+        ["synthesize", "pages", "--output", "x", "threads=5"],
+        ["bundle", "--detector", "d", "--direction", "e", "--recognizer", "r", "--output", "x", "threads=5"],
     ],
 )
 def test_settings_of_a_command_that_has_none_are_refused(
@@ -49,7 +50,39 @@ def test_settings_of_a_command_that_has_none_are_refused(
 ) -> None:
     with pytest.raises(SystemExit) as end:
         main(command)
-    assert end.value.code == 2 and "unrecognized arguments: steps=5" in capsys.readouterr().err
+    assert end.value.code == 2 and "unrecognized arguments: threads=5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "recognition_latin", "steps=5"],
+        ["train", "--resume", "steps=5"],
+        ["finetune", "--bundle", "latin", "--data", "my", "--model", "direction", "steps=5"],
+        ["prune", "best.safetensors", "steps=5"],
+        ["quantize", "best.safetensors", "steps=5"],
+        ["ablate", "9", "--data", "a.yaml", "steps=5"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_steps_are_one_option_everywhere(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse([*command, "-o", "x"])
+    assert end.value.code == 2
+    assert "steps=5: the number of steps is an option, --steps 5" in capsys.readouterr().err
+    args = parse([*command[:-1], "-o", "x", "--steps", "5"])
+    assert (args.steps, settings(args), str(args.output)) == (5, ["steps=5"], "x")
+
+
+def test_steps_are_the_configurations_unless_given() -> None:
+    assert settings(parse(["train", "recognition_latin", "-o", "x"])) == []
+
+
+def test_models_have_the_names_that_bundles_have() -> None:
+    files = ["--direction", "c", "-o", "x"]
+    for first, last in (("--detection", "--recognition"), ("--detector", "--recognizer")):
+        args = parse(["bundle", first, "d", last, "r", *files])
+        assert (str(args.detection), str(args.recognition), str(args.output)) == ("d", "r", "x")
 
 
 def test_help_needs_no_torch() -> None:
@@ -130,3 +163,22 @@ def test_an_evaluation_that_fails_leaves_no_empty_folder(
     (tmp_path / "out").mkdir()
     assert main([*command, "--bundle", "none-such"]) == 2
     assert (tmp_path / "out").is_dir()  # it was there before
+
+
+def test_files_of_other_kinds_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("page.jpg", "net.onnx"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\0" + bytes(range(256)) * 8)
+    assert main(["data", "check", str(tmp_path / "page.jpg")]) == 2
+    said = capsys.readouterr()
+    assert "page.jpg is no label file" in said.err and not said.out and said.err.isascii()
+    assert main(["quantize", str(tmp_path / "net.onnx"), "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "net.onnx cannot be read as a checkpoint: it is no .safetensors" in said.err
+    assert "ppocr-train recover" in said.err
+
+
+def test_help_keeps_names_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, name in (("ablate", "PP-OCR"), ("prune", "FPGM"), ("quantize", "PACT")):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert name in capsys.readouterr().out.split("positional arguments")[0].partition("\n\n")[2]

@@ -17,6 +17,7 @@ PAGE = Page(
     *("scans/a b.png", 2, "v1", 1234, "ab12", 640, 480),
     lines=(LINE, replace(LINE, text="two")),
     damage="Its end is missing.",
+    carried='{"id": 7}',
 )
 
 
@@ -40,6 +41,7 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "run_id": "run",
         "damage": "Its end is missing.",
         "doubtful": False,
+        "carried": '{"id": 7}',
     }
     assert [line["text"] for line in lines] == ["résumé", "two"]
     assert lines[0] == {

@@ -15,11 +15,12 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 import transforms
 from models.bundle import load_bundle
 from models.reader import Reader, ReadOptions
-from models.records import Failure, Page
+from models.records import Failure, Line, Page
 from tests.builders import tiny_bundle, write_pages
 from transforms import (
     ClassifyDirection,
     Detect,
+    Finish,
     ReadPages,
     Recognize,
     Rectify,
@@ -29,6 +30,24 @@ from transforms import (
 from transforms.storage import Source
 
 Rows = list[dict[str, object]]
+
+
+FOUND: list[Page | Failure] = []
+UNFINISHED: list[object] = []
+
+
+def keep(element: Page | Failure) -> None:
+    FOUND.append(element)
+
+
+def keep_unfinished(element: Page | Failure) -> None:
+    if isinstance(element, Page):
+        UNFINISHED.append(lines_of(element))
+
+
+def lines_of(page: Page) -> list[object]:
+    """What a reader sees of a page's lines, in their order."""
+    return [(line.text, line.needs_review, line.polygon.tolist()) for line in page.lines]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +78,7 @@ def written(folder: Path, sources: list[Source]) -> Path:
             | Rectify(bundle)
             | ClassifyDirection(bundle)
             | Recognize(bundle, batch_size=2)
+            | Finish()
             | ToRows("the bundle", "the run")
             | WriteRows(output, facts={"bundle_id": "the bundle"})
         )
@@ -83,6 +103,35 @@ def test_pipeline_reads_as_the_reader_does(written: Path, folder: Path, sources:
     assert found == expected
     assert len(expected) == 5
     assert all(text for _, text, _ in expected)
+
+
+def test_finished_pages_are_those_of_the_reader(folder: Path, sources: list[Source]) -> None:
+    bundle, options = str(folder / "bundle"), ReadOptions(review_threshold=0.99)
+    reader = Reader(load_bundle(bundle), options)
+    FOUND.clear()
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        read = pipeline | beam.Create(sources) | ReadPages() | Detect(bundle) | Rectify(bundle)
+        read = read | ClassifyDirection(bundle) | Recognize(bundle, options)
+        _ = read | Finish() | beam.Map(keep)
+        _ = read | "Unfinished" >> beam.Map(keep_unfinished)
+    found = {element.uri: element for element in FOUND}
+    assert isinstance(found.pop(sources[5].uri), Failure)  # it went by untouched
+    expected = {}
+    for source in sources[:5]:
+        (expected[source.uri],) = reader.read_bytes(Path(source.uri).read_bytes())
+    assert {uri: lines_of(page) for uri, page in found.items()} == {
+        uri: lines_of(page) for uri, page in expected.items()
+    }
+    assert any(lines_of(page) not in UNFINISHED for page in expected.values())  # or there was nothing to do
+    marks = {line.needs_review for page in expected.values() for line in page.lines}
+    assert marks == {True, False}
+
+
+def test_page_that_cannot_be_finished_becomes_a_failure() -> None:
+    broken = Page("a.png", 3, lines=(Line(None, 1.0), Line(None, 1.0)))  # type: ignore[arg-type]
+    (failure,) = transforms.finish._finished(broken)
+    assert isinstance(failure, Failure)
+    assert (failure.uri, failure.page, failure.stage) == ("a.png", 3, "finish")
 
 
 def test_file_that_is_no_image_is_an_error_row(written: Path, sources: list[Source]) -> None:
@@ -121,13 +170,6 @@ class Broken:
 
 def load_broken(bundle: object, options: ReadOptions) -> Broken:
     return Broken()
-
-
-FOUND: list[Page | Failure] = []
-
-
-def keep(element: Page | Failure) -> None:
-    FOUND.append(element)
 
 
 def test_model_failure_fails_one_page_of_a_batch(folder: Path, sources: list[Source]) -> None:

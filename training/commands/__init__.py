@@ -19,3 +19,20 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
+
+
+def add_steps(parser: argparse._ActionsContainer, what: str, default: int | None = None) -> None:
+    """Adds `--steps`, as every command that trains has it.
+
+    Args:
+        parser: the command's, or a group of it.
+        what: of what they are steps.
+        default: None: the configuration's.
+    """
+    shown = "" if default is None else " (default: %(default)s)"
+    parser.add_argument("--steps", type=int, default=default, metavar="N", help=what + shown)
+
+
+def settings(args: argparse.Namespace) -> list[str]:
+    """The `key=value` given for a configuration, the number of steps among them."""
+    return [*args.overrides, *([] if args.steps is None else [f"steps={args.steps}"])]

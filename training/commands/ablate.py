@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.commands import add_steps
+
 NUMBERS = (3, *range(5, 16))
 
 
@@ -37,10 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="task: {sources: ..., dev: ...} for each task that the table needs, as in configurations",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder; the same command again goes on where it stopped"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the same command again goes on where it stopped",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, default=1000, help="of each run (default: %(default)s)")
+    add_steps(length, "of each run", 1000)
     length.add_argument(
         "--minutes", type=float, default=0.0, help="for all runs together: steps are chosen so that they fit"
     )

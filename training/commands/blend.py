@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how far to go from the first to the second, 0 to 1 (default: %(default)s)",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="the .safetensors to write"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the .safetensors to write"
     )
 
 

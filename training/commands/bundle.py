@@ -1,7 +1,7 @@
 """`ppocr-train bundle`: three models to a verified bundle.
 
-ppocr-train bundle --name latin --output latin --detector runs/det/best.safetensors \
-        --direction runs/cls/best.safetensors --recognizer runs/rec/best.safetensors \
+ppocr-train bundle --name latin --output latin --detection runs/det/best.safetensors \
+        --direction runs/cls/best.safetensors --recognition runs/rec/best.safetensors \
         --figures receipts=scores/receipts.json
 """
 
@@ -19,9 +19,9 @@ from models.records import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     models = parser.add_argument_group("models, checkpoints or exported ONNX files")
-    models.add_argument("--detector", type=Path, required=True, metavar="FILE")
+    models.add_argument("--detection", "--detector", type=Path, required=True, metavar="FILE")
     models.add_argument("--direction", type=Path, required=True, metavar="FILE")
-    models.add_argument("--recognizer", type=Path, required=True, metavar="FILE")
+    models.add_argument("--recognition", "--recognizer", type=Path, required=True, metavar="FILE")
     bundle_arguments.add_arguments(parser, source="trained from scratch by ppocr-train")
     parser.add_argument(
         "--figures",
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
-        "--max_bytes", type=int, default=2_800_000, help="of all files together (default: %(default)s)"
+        "--max_bytes", type=int, help="refuse a bundle whose files have more (default: any size)"
     )
     limits.add_argument(
         "--least_words",
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Makes the bundle and says what it is."""
     from training.bundle import Limits, make_bundle, size
 
-    models = {"detection": args.detector, "direction": args.direction, "recognition": args.recognizer}
+    models = {"detection": args.detection, "direction": args.direction, "recognition": args.recognition}
     for path in models.values():
         if not path.is_file():
             raise UsageError(f"{path}: no such file")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="in the place of the one with the best word F1, where no set shall lose any",
     )
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="a new folder for the bundle"
     )
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.records import UsageError
 from training.pdfs import command as pdf_command
+from training.progress import tracked
 
 if TYPE_CHECKING:
     from training.data.labels import Problem
@@ -132,22 +134,18 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _relabel(args: argparse.Namespace) -> int:
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     from training.data.relabel import relabel_shard
     from training.data.teacher import Teacher
 
-    teacher = Teacher(args.teacher)
+    teacher, progress = Teacher(args.teacher), partial(tracked, what="Relabelling")
     counts = relabel_shard(
-        args.shard, teacher.read, trust_label_case=args.trust_case, reach=args.reach, progress=tqdm
+        args.shard, teacher.read, trust_label_case=args.trust_case, reach=args.reach, progress=progress
     )
     print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
     return 0
 
 
 def _mark(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from models.bundle import load_bundle
     from models.detection import Detector
     from models.records import Image, Page, Quad
@@ -166,7 +164,7 @@ def _mark(args: argparse.Namespace) -> int:
         page = Page(width=image.shape[1], height=image.shape[0], image=image)
         return [line.polygon for line in detector([page])[0].lines]
 
-    added = write_marked(tqdm(labels.images), find, args.out)
+    added = write_marked(tracked(labels.images, "Marking"), find, args.out)
     print(f"{added} regions marked in {args.out}")
     _tell(labels.problems)
     return 0

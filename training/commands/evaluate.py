@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--worst", type=int, default=20, help="cases on the sheet (default: %(default)s)")
     parser.add_argument(
+        "-o",
         "--output",
         type=Path,
         metavar="FOLDER",

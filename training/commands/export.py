@@ -14,7 +14,7 @@ WEIGHTS = ("int8", "float32")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("checkpoint", type=Path, help="a .safetensors of ppocr-train train")
-    parser.add_argument("--output", type=Path, required=True, metavar="ONNX", help="the file to write")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="ONNX", help="the file to write")
     parser.add_argument(
         "--weights", choices=WEIGHTS, default=WEIGHTS[0], help="how they are stored (default: %(default)s)"
     )

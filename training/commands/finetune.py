@@ -2,10 +2,10 @@
 
     ppocr-train finetune --bundle latin --data my/ --output bundles/mine
     ppocr-train finetune --bundle latin --data my/ --model detection recognition --output bundles/mine
-    ppocr-train finetune --bundle latin --data my/ --output bundles/mine steps=500 optimizer.lr=5e-4
+    ppocr-train finetune --bundle latin --data my/ --output bundles/mine --steps 500 optimizer.lr=5e-4
 
-The same command again goes on where it was stopped. `OUTPUT.work/report/report.md` tells how well your
-held-out images, and made ones, are read before and after.
+The same command again goes on where it was stopped. `OUTPUT.work/report/NAME/report.md` tells how well
+your held-out images, and made ones, are read before and after, and what going more or less far would give.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from models.bundle import MODELS
 from models.records import UsageError
+from training.commands import add_steps, settings
+from training.finetuning import ALLOWED_LOSS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="your labels: Label.txt, rec_gt.txt, or a folder with either or ICDAR's gt_*.txt",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="a new folder for the bundle"
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder for the bundle"
     )
     parser.add_argument(
         "--model",
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of made lines that may be lost: the weights go as far towards the tuned ones as that "
         "allows; 1: all the way. The same command and --work, with another --output, trains no further "
-        "(default: 0.005, or 1 with --regularization 0)",
+        f"(default: {ALLOWED_LOSS}, or 1 with --regularization 0)",
     )
     training.add_argument(
         "--held_out",
@@ -95,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="start from these .safetensors of ppocr-train instead of the bundle's own models",
     )
+    add_steps(training, "of training (default: that of training/configs/finetune_MODEL.yaml)")
     training.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop training after so long, resumably; 0: never"
     )
@@ -105,14 +108,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="settings laid over training/configs/finetune_MODEL.yaml, such as steps=500",
+        help="settings laid over training/configs/finetune_MODEL.yaml, such as optimizer.lr=5e-4",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Tunes, and says where bundle and report are."""
     from training.bundle import size
-    from training.finetuning.result import REPORT
+    from training.finetuning.result import report_folder
     from training.finetuning.run import finetune
     from training.finetuning.wish import Wish
 
@@ -135,13 +138,14 @@ def run(args: argparse.Namespace) -> int:
         charset=args.charset,
         freeze=tuple(args.freeze),
         starts=tuple(args.start),
-        overrides=tuple(args.overrides),
+        overrides=tuple(settings(args)),
         workers=args.workers,
         max_minutes=args.max_minutes,
     )
     bundle = finetune(wish)
     if bundle is None:
         return 0
-    report = (work / REPORT / "report.md").read_text("utf-8").split("\n## ")[0]
-    print(f"{report}\n{args.output}: {size(bundle):,} bytes, id {bundle.id}; more in {work / REPORT}")
+    folder = report_folder(wish)
+    report = (folder / "report.md").read_text("utf-8").split("\n## ")[0]
+    print(f"{report}\n{args.output}: {size(bundle):,} bytes, id {bundle.id}; more in {folder}")
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.commands import positive
+from training.commands import add_steps, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="laid over the checkpoint's configuration, for scoring and fine-tuning (data.dev.0.every=10)",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder of the run; the same one again goes on with it"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="folder of the run; the same one again goes on with it",
     )
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
@@ -41,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=4,
         help="of which channels left are a multiple (default: %(default)s)",
     )
-    parser.add_argument(
-        "--steps", type=int, default=1000, help="of fine-tuning, 0: none (default: %(default)s)"
-    )
+    add_steps(parser, "of fine-tuning, 0: none", 1000)
     parser.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop fine-tuning after so long, resumably; 0: never"
     )

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.commands import add_steps
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -20,9 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="key=value", help="laid over the checkpoint's configuration"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder of the run; the same one again goes on with it"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="folder of the run; the same one again goes on with it",
     )
-    parser.add_argument("--steps", type=int, default=300, help="of training (default: %(default)s)")
+    add_steps(parser, "of training", 300)
     parser.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop training after so long, resumably; 0: never"
     )

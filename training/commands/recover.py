@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", default="latin", help="name or folder (default: %(default)s)")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="the .safetensors to write"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the .safetensors to write"
     )
     parser.add_argument(
         "--batches",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.commands import add_steps, settings
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares what `run` reads."""
@@ -19,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="key=value", help="settings laid over the configuration"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder of the run: checkpoints, configuration, logs"
+        "-o", "--output", type=Path, required=True, help="folder of the run: checkpoints, configuration, logs"
     )
+    add_steps(parser, "of the whole run (default: the configuration's)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
     parser.add_argument(
         "--max_minutes", type=float, default=0.0, help="stop after so long, resumably; 0: never"
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from training.config import ConfigError, load_config
     from training.tasks.loop import resumed_config, train
 
-    overrides = list(args.overrides)
+    overrides = settings(args)
     if args.resume and args.config:
         if "=" not in args.config:
             raise ConfigError(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.records import UsageError
+
 log = logging.getLogger(__name__)
 
 IGNORED_TEXTS = frozenset({"###", "*"})  # "don't care" of ICDAR and of PPOCRLabel
@@ -73,11 +75,17 @@ def read_labels(path: Path, images: bool = True) -> LabelSet:
 
     Raises:
         FileNotFoundError: no such file or folder, or a folder without any label file.
+        UsageError: the file holds no text.
     """
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"label file {path} does not exist")
+    with path.open("rb") as file:
+        if b"\0" in file.read(1 << 12):
+            raise UsageError(
+                f"{path} is no label file: it is no text; name Label.txt, rec_gt.txt or their folder"
+            )
     entries = [_parse_line(path, number, line, images) for number, line in _lines(path)]
     return _label_set(entries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,12 @@ def _scores_of_detection(bundle: Bundle, images: tuple[LabelledImage, ...]) -> d
 
 
 def write_report(
-    folder: Path, before: str, after: str, sets: Mapping[str, Comparison], facts: Mapping[str, Any]
+    folder: Path,
+    before: str,
+    after: str,
+    sets: Mapping[str, Comparison],
+    facts: Mapping[str, Any],
+    advice: Sequence[str] = (),
 ) -> None:
     """Writes `report.md`, `report.json` and the pictures of the worst cases of the first set, anew.
 
@@ -129,6 +134,7 @@ def write_report(
         after: name of the other.
         sets: names of the sets and how both read them; the first is the one that counts.
         facts: what else is to be said, by name.
+        advice: what the user may want to do otherwise, a paragraph each.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -143,6 +149,7 @@ def write_report(
         f"# {after}, from {before}",
         table(sets),
         *(f"- {name}: {value}" for name, value in facts.items()),
+        *(f"\n{paragraph}" for paragraph in advice),
     ]
     name, pair = next(iter(sets.items()))
     parts += [f"\n## Worst lines of: {name}", worst_lines(folder, *pair)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
 from training.evaluation.comparison import Measured, measure, score_model, write_report
 from training.export import AGREEMENT, accepted, export, write_model
-from training.finetuning.blend import Blend, blended, curve, lost, walk_back
+from training.finetuning.blend import SHARES, Blend, advice, blended, curve, lost, walk_back
 from training.finetuning.sets import Sets
 from training.finetuning.wish import Wish
 from training.graph import load_trained
@@ -69,6 +70,11 @@ class Candidate:
         return folder
 
 
+def report_folder(wish: Wish) -> Path:
+    """Where the report is: each output of a work folder has its own."""
+    return wish.work / REPORT / wish.output.name
+
+
 def conclude(
     wish: Wish, bundle: Bundle, sets: Sets, tuned: Mapping[str, Path], added: Counter[str]
 ) -> Bundle:
@@ -93,10 +99,12 @@ def conclude(
         if images
     }
     facts = _facts(wish, sets, tuned, tried, added)
-    write_report(wish.work / REPORT, bundle.manifest.name, candidate.about.name, measured, facts)
+    report = report_folder(wish)
+    advised = [advice(name, own, wish.allowed_loss, wish.work) for name, own in tried.items()]
+    write_report(report, bundle.manifest.name, candidate.about.name, measured, facts, advised)
     for model in tuned:
         share = tried[model][-1].share
-        require_better(model, *measured["yours, held out"], share, report=wish.work / REPORT)
+        require_better(model, *measured["yours, held out"], share, report=report)
     figures = {name: pair[1].pages for name, pair in measured.items() if pair[1].pages}
     files = {name: folder / f"{name}.onnx" for name in MODELS}
     specs = {name: getattr(load_bundle(folder).manifest, name) for name in MODELS}
@@ -119,16 +127,25 @@ def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path)
     Returns:
         See `walk_back`. The old network is the bundle's, also where the way begins at a `--start` checkpoint.
     """
-    wish = candidate.wish
+    wish, asked = candidate.wish, list[float]()
+    images = len(sets.held_out) + len(sets.made_held_out)
+    log.info(
+        "%s: how far to go is chosen by reading %d images up to %d times", model, images, len(SHARES) + 1
+    )
 
     def ask(share: float) -> Blend:
+        start = time.monotonic()
         folder = candidate.put_together({model: exported(checkpoint, share).path}) if share else wish.bundle
         yours, made = (
             score_model(folder, model, images) if images else {}
             for images in (sets.held_out, sets.made_held_out)
         )
         tried = Blend(share, yours[DECISIVE[model]], made.get(KEPT[model], 0.0))
-        log.info("%s, %g of the way: yours %.4f, made %.4f", model, tried.share, tried.yours, tried.made)
+        asked.append(time.monotonic() - start)
+        log.info(
+            "%s, %g of the way: yours %.4f, made %.4f (%d of at most %d, %.0f s each)",
+            model, share, tried.yours, tried.made, len(asked), len(SHARES) + 1, sum(asked) / len(asked),
+        )  # fmt: skip
         return tried
 
     tried = walk_back(ask, wish.allowed_loss)

@@ -10,6 +10,7 @@ from pathlib import Path
 from models.bundle import Bundle
 from training.claim import claim
 from training.data.labels import LabelledImage
+from training.finetuning import ALLOWED_LOSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Wish:
             name, whose characters are added.
         freeze: names of layers that stay as they are.
         max_loss: what the tuned models may lose on made text: the weights go as far to the tuned ones as that
-            allows. Not bound to a work folder. None: half a point where made text is learnt, else all.
+            allows. Not bound to a work folder. None: `ALLOWED_LOSS` where made text is learnt, else all.
         starts: checkpoints to start from in the place of the bundle's models.
         overrides: `key=value` laid over the configurations.
         workers: processes that make pages and read.
@@ -59,7 +60,7 @@ class Wish:
         """`max_loss` in force: who learns no made text lets the bundle forget it."""
         if self.max_loss is not None:
             return self.max_loss
-        return 0.005 if self.regularization else 1.0
+        return ALLOWED_LOSS if self.regularization else 1.0
 
 
 def claim_work(

@@ -25,6 +25,7 @@ from training.data.folder import new_folder
 from training.data.labels import LabelledImage, Region, write_labels
 from training.pdfs.aged import aged
 from training.pdfs.page import IGNORED, Drawn, LayerError, labelled_page
+from training.progress import tracked
 
 LEAST_DPI, MOST_DPI = 30.0, 600.0
 
@@ -82,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", type=Path, nargs="+", help="PDF files, or folders that are searched for them"
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=Path,
         required=True,
@@ -204,10 +206,8 @@ def write_pdfs(documents: Sequence[Path], output: Path, wish: Wish) -> Tally:
 
 def _drawn(documents: Sequence[Path], wish: Wish, tally: Tally) -> Iterator[tuple[Path, str, Drawn]]:
     """Documents, names for images, and pages, document by document in an order that the seed tells."""
-    from rich.progress import track
-
     order = Random(f"pdf {wish.seed}").sample(range(len(documents)), len(documents))
-    for number in track(order, description="Drawing PDFs"):
+    for number in tracked(order, "Drawing PDFs"):
         path = documents[number]
         for index, page in _pages(path, wish, tally):
             yield path, f"{number:04d}_{_plain(path.stem)}_p{index + 1:04d}.jpg", page

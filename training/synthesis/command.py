@@ -32,6 +32,7 @@ from training.data.charset import read_charset
 from training.data.crops import read_image
 from training.data.folder import new_folder
 from training.data.labels import images_of, read_labels
+from training.progress import tracked
 from training.synthesis.directions import DirectionSource
 from training.synthesis.fonts import usable_faces
 from training.synthesis.lines import LineSource
@@ -101,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, count: int, seeded: bool) -> None:
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty"
+        "-o", "--output", type=Path, metavar="DIR", help="folder to make; it must not exist, or be empty"
     )
     parser.add_argument(
         "--preview", type=Path, metavar="PNG", help="write a contact sheet of some samples instead"
@@ -187,8 +188,6 @@ def write_set(plan: Plan, output: Path, count: int, workers: int) -> None:
 
 def _make_all(plan: Plan, folder: Path, count: int, workers: int) -> Iterator[list[str]]:
     """Label rows, chunk by chunk in order, while a bar shows how far it is."""
-    from rich.progress import track
-
     starts = range(0, count, _CHUNK)
     jobs = [(plan, folder, range(start, min(start + _CHUNK, count))) for start in starts]
     with contextlib.ExitStack() as stack:
@@ -196,7 +195,7 @@ def _make_all(plan: Plan, folder: Path, count: int, workers: int) -> Iterator[li
             done: Iterator[list[str]] = map(_make_chunk, jobs)
         else:
             done = stack.enter_context(ProcessPoolExecutor(min(workers, len(jobs)))).map(_make_chunk, jobs)
-        yield from track(done, description=f"Making {plan.what}", total=len(jobs))
+        yield from tracked(done, f"Making {plan.what}", len(jobs))
 
 
 def _make_chunk(job: tuple[Plan, Path, range]) -> list[str]:

@@ -17,13 +17,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from training.config import Choice, Config, build_config, save_config, to_tree
+from training.progress import training_bars
 from training.quantization.pact import decay_ranges
 from training.strategies.l2_decay import add_l2_gradient
 from training.strategies.pretrained import load_fitting
@@ -65,7 +66,7 @@ def train(
     save_config(config, folder / CONFIG)
     keeper = Keeper(folder, start, max_minutes)
     hush_lightning()
-    trainer = make_trainer(config, folder, [keeper, TQDMProgressBar(refresh_rate=20)], keeper.step)
+    trainer = make_trainer(config, folder, [keeper, *training_bars()], keeper.step)
     if keeper.step < config.steps:
         log.info(
             "training on %s, steps %d to %d", trainer.strategy.root_device, keeper.step + 1, config.steps
@@ -130,6 +131,7 @@ def make_trainer(config: Config, folder: Path, callbacks: list[Callback], done: 
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
+        enable_progress_bar=any(isinstance(each, ProgressBar) for each in callbacks),
         enable_model_summary=False,
         logger=make_loggers(config, folder),
         log_every_n_steps=20,

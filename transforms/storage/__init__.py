@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from models.records import InputError, UsageError
+from transforms.storage import local
 from transforms.storage.ranges import open_ranges
 from transforms.storage.records import DEADLINE_S, Blob, Source, too_large
 from transforms.storage.redaction import redacted
@@ -49,6 +50,7 @@ __all__ = [
     "list_files",
     "move",
     "open_file",
+    "place",
     "read",
     "redacted",
     "scheme",
@@ -110,6 +112,16 @@ def stat(uri: str) -> Source:
     """
     source: Source = _backend(uri).stat(uri)
     return source
+
+
+def place(uri: str, folder: str) -> str:
+    """Of a local file what is the same for all its names, see `local.place_of`; of others the name.
+
+    Args:
+        uri: the file.
+        folder: what a relative path is below.
+    """
+    return local.place_of(uri, folder) if is_local(uri) else uri
 
 
 def exists(uri: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import stat as stat_module
@@ -39,6 +40,17 @@ def uri_of(path: str) -> str:
     except UnicodeEncodeError:
         return "file://" + urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(path)))
     return path
+
+
+def place_of(uri: str, folder: str) -> str:
+    """The file that a name means: absolute, the links among its folders followed, but for its own.
+
+    Args:
+        uri: a plain path or a file:// URI.
+        folder: what a relative one is below.
+    """
+    parent, name = os.path.split(os.path.join(folder, path_of(uri)))
+    return os.path.join(_followed(parent), name)
 
 
 def read(uri: str, max_bytes: int | None, deadline_s: float) -> Blob:
@@ -127,6 +139,11 @@ def delete(uri: str) -> None:
         _unlink(path_of(uri))
     except OSError as error:
         raise _input_error(uri, error) from error
+
+
+@functools.lru_cache(maxsize=4096)
+def _followed(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _walk(root: str, begin: str) -> Iterator[Source]:

@@ -66,7 +66,7 @@ def test_a_network_is_pruned_tuned_resumed_and_exported(
     assert cv2.imread(str(out / "sensitivity.png")) is not None
 
     # The run is one like any other: training goes on with it, and it is exported.
-    assert main(["train", "--resume", "--output", str(out), "steps=3"]) == 0
+    assert main(["train", "--resume", "--output", str(out), "--steps", "3"]) == 0
     assert load_checkpoint(out / "last.safetensors").state["step"] == 3
     assert (
         main(
