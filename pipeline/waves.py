@@ -45,6 +45,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+_LARGEST = 1 << 53
+"""No number in a marker is larger, either way: up to here a float holds each whole number."""
+
+
 class JobError(Exception):
     """The job failed for a reason that is neither the user's nor a page's; one line, exit status 1."""
 
@@ -121,10 +125,12 @@ class Marker:
                 getattr(marker, name), (int, float) if kind is float else get_origin(kind) or kind
             ):
                 raise TypeError(f"{name} is of a wrong type")
-        if not all(
-            isinstance(number, int) for number in (*marker.errors.values(), *marker.microseconds.values())
-        ):
+        counted = (*marker.errors.values(), *marker.microseconds.values())
+        if not all(isinstance(number, int) for number in counted):
             raise TypeError("errors or microseconds are no numbers")
+        numbers = (value for value in asdict(marker).values() if isinstance(value, (int, float)))
+        if not all(abs(number) <= _LARGEST for number in (*numbers, *counted)):
+            raise TypeError("a number is out of range")
         return marker
 
     @property

@@ -56,8 +56,6 @@ class _Reader:
 
     def struct(self, depth: int) -> dict[int, int]:
         """Passes over a struct; returns those of its fields that are whole numbers."""
-        if depth > _DEEPEST:
-            raise ValueError("a header that is nested too deep")
         numbers: dict[int, int] = {}
         field = 0
         while kind := self._byte():
@@ -70,6 +68,8 @@ class _Reader:
         return numbers
 
     def _pass(self, kind: int, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ValueError("a header that is nested too deep")
         if kind in (_I16, _I32, _I64):
             self._number()
         elif kind in (_TRUE, _FALSE, _BYTE):  # as an item, a truth has a byte too

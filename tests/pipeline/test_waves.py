@@ -90,6 +90,8 @@ def test_nor_are_they_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(json.dumps({**asdict(MARKER), "pages": "9"}), id="a string for a number"),
         pytest.param(json.dumps({**asdict(MARKER), "errors": None}), id="null"),
         pytest.param(json.dumps({**asdict(MARKER), "errors": {"timeout": "1"}}), id="wrong deep inside"),
+        pytest.param(json.dumps({**asdict(MARKER), "ended": 10**400}), id="a number that is no time"),
+        pytest.param(json.dumps({**asdict(MARKER), "seconds": float("nan")}), id="no number"),
     ],
 )
 def test_damaged_marker_is_none_and_the_log_says_so(

@@ -448,6 +448,11 @@ class TestParquet:
         (member,) = read(lie)
         assert isinstance(member.data, InputError) and "claims 1,073,741,824 bytes" in member.data.message
 
+    @pytest.mark.parametrize("kind", [b"\x19", b"\x1c"])
+    def test_a_page_header_that_is_nested_without_end(self, kind: bytes) -> None:
+        with pytest.raises(ValueError, match="nested too deep"):
+            page_header(kind * 5000)
+
     def test_nulls_count_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(caps, "FREE_BYTES", 512 * 50)
         monkeypatch.setattr(caps, "MAX_RATIO", 1)
