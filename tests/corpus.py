@@ -16,9 +16,10 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -323,9 +324,9 @@ def pdfs() -> Iterator[Item]:
     yield Item("pdf/encrypted.pdf", pdf(["secret"], trailer=lock), 0, ("encrypted",))
 
 
-def tar(members: list[tuple[str, bytes | tarfile.TarInfo]], mode: str = "w") -> bytes:
+def tar(members: Sequence[tuple[str, bytes | tarfile.TarInfo]], mode: Literal["w", "w:gz"] = "w") -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+    with tarfile.open(None, mode, buffer) as archive:
         for name, member in members:
             if isinstance(member, tarfile.TarInfo):
                 archive.addfile(member)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -63,10 +64,9 @@ def _marker(data: bytes, folder: Path) -> None:
 
 
 def _lock(data: bytes, folder: Path) -> None:
-    lock.STALE_S, lock.LOOK_S = 0.01, 0.005  # this process has no other use for them
     _written(folder / "_waves" / "lock.json", data)
     lock.owners(str(folder))
-    with lock.Lock(str(folder)):
+    with patch.object(lock, "STALE_S", 0.01), patch.object(lock, "LOOK_S", 0.005), lock.Lock(str(folder)):
         pass
 
 

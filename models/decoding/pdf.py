@@ -27,6 +27,7 @@ _MOST_OBJECTS = 100_000
 _LEAST_AREA = 1e-9
 _INVISIBLE = 3  # FPDF_TEXTRENDERMODE_INVISIBLE: the text that was read in a scan lies unseen on it
 _MAX_SIDE = 65_000  # pixels, of a PDFium bitmap
+_MOST_PIXELS = 40_000_000  # drawing takes six bytes for each; a screenshot of 1,000 x 30,000 has fewer
 _WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
 
 _IMAGES = (
@@ -198,7 +199,7 @@ def _scale(width: float, height: float, natural: float | None, limits: Limits) -
 
     A scan is drawn at its own resolution, but a small page with no more pixels than A4 has at `pdf_dpi`, and
     a large one with no fewer. Of a page longer than three widths these three are bounded, as of an image: its
-    letters may be no larger than on a shorter one.
+    letters may be no larger than on a shorter one. No page has more than `_MOST_PIXELS`.
 
     Args:
         width: of the page in points.
@@ -210,7 +211,7 @@ def _scale(width: float, height: float, natural: float | None, limits: Limits) -
     least, most = sorted((asked, asked * _A4 / area))
     density = asked if natural is None else min(max(natural, least), most)
     # A little less than the cap, since sides are rounded up.
-    by_area = (limits.max_pixels / area) ** 0.5 * 0.999
+    by_area = (min(limits.max_pixels, _MOST_PIXELS) / area) ** 0.5 * 0.999
     by_side = _MAX_SIDE / max(width, height)
     by_target = 2 * limits.target_side / deciding_side(width, height) if limits.target_side else by_side
     return float(min(density**0.5, by_area, by_side, by_target))
