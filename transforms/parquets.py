@@ -200,7 +200,7 @@ def _plain_columns(schema: Any, carry: Sequence[str]) -> list[str]:
 def _group_rows(
     parquet: Any, group: int, first_row: int, path: str, names: list[str], max_bytes: int, along: list[str]
 ) -> Iterator[tuple[str, bytes | InputError, int, dict[str, Any]]]:
-    """Names and bytes of a row group's rows, what each took in memory, and its values of columns `along`."""
+    """Names and bytes of a row group's rows, what each took in memory, and the scalars of columns `along`."""
     columns = list(dict.fromkeys((path, *names, *along)))
     # One row at a time: it may have as many bytes as a file. Threads would gain nothing on it.
     batches = parquet.iter_batches(1, row_groups=[group], columns=columns, use_threads=False)
@@ -209,7 +209,7 @@ def _group_rows(
         if "." in path:
             data = data.field("bytes")
         name = batch.column(names[0])[0] if names else None
-        values = {each: batch.column(each)[0].as_py() for each in along}
+        values = {each: batch.column(each)[0] for each in along}
         yield _row_name(row, name), _row_data(data[0], max_bytes), batch.nbytes, values
 
 
