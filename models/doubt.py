@@ -53,7 +53,7 @@ def has_hole(crop: Image, noticed: Sequence[float]) -> bool:
     start, end = max(pairwise((0.0, *noticed, 1.0)), key=lambda stretch: stretch[1] - stretch[0])
     if (end - start) * width < HOLE * height:
         return False
-    rows = gray(crop)[height // 5 : 3 * height // 5].astype(np.float32)
+    rows = gray(crop)[height // 5 : max(1, 3 * height // 5)].astype(np.float32)
     step = max(1, height // 8)
     changes = np.abs(rows[:, step:] - rows[:, :-step]).max(axis=0)
     inside = changes[round(start * width + NEAR * height) : round(end * width - NEAR * height)]

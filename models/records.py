@@ -45,7 +45,7 @@ class Line:
         probability: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
         needs_review: whether its confidence, or by a bundle that is not calibrated its least certain
             character, is under the threshold that the bundle has or that was asked for, or `models.doubt` has
-            another reason.
+            another reason; never where that threshold is 0.
         chars: per-character confidences and extents, where asked for.
     """
 

@@ -386,7 +386,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--review_threshold", type=_number(0, 1), metavar="P",
-        help="lines that are right with a smaller chance need review (default: the bundle's)",
+        help="mark lines that are right with a smaller chance for review; 0: mark none (default: the bundle's)",
     )  # fmt: skip
     add("--chars", action="store_true", help="add each character's confidence and extent")
     add(
