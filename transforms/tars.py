@@ -88,11 +88,11 @@ def _members(stream: BinaryIO, end: int, packed: bool) -> Iterator[_Header]:
             continue
         header = _with_fields(header, {**of_all, **of_next})
         of_next = {}
-        after = stream.tell() + (0 if header.kind in _BARE else _padded(header.size))
-        if stream.tell() + header.size > end and header.kind not in _BARE:
+        start, size = stream.tell(), 0 if header.kind in _BARE else header.size
+        if start + size > end:
             raise _ends_too_late(header, packed)
         yield header
-        stream.seek(after)
+        stream.seek(start + _padded(size))
 
 
 def _ends_too_late(header: _Header, packed: bool) -> InputError:
