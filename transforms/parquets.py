@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from models.records import InputError
 from transforms.caps import MAX_RATIO, longest_unpacked, unpacks_too_far
 from transforms.carry import columns_text
-from transforms.thrift import CutOffError, page_header
+from transforms.thrift import CutOffError, PageHeader, page_header
 
 _BUFFER = 1 << 20
 """Bytes of a column that are read at a time. Without a buffer it is all of the column in a row group:
@@ -61,11 +61,8 @@ def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence
     path, names = _columns(parquet.schema_arrow)
     along = _plain_columns(parquet.schema_arrow, carry)
     groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
-    first_row, rows = (
-        0,
-        max(1, sum(group.num_rows for group in groups)),
-    )  # the footer's own sum may be another
-    left = longest_unpacked(byte_size)
+    rows = max(1, sum(group.num_rows for group in groups))  # the footer's own sum may be another
+    first_row, left = 0, longest_unpacked(byte_size)
     for number, group in enumerate(groups):
         try:
             pages.expect(_chunks(group, {path, *names, *along}))
@@ -152,7 +149,7 @@ class _Pages:
                 raise _ClaimError(f"a page of {stored:,} bytes claims to unpack to {unpacked:,}")
             chunk.next += header.length + stored
 
-    def _header(self, at: int, data: bytes, end: int) -> Any:
+    def _header(self, at: int, data: bytes, end: int) -> PageHeader:
         try:
             return page_header(data)
         except CutOffError:

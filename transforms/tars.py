@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from models.records import InputError
+from transforms.caps import unpacks_too_far
 
 _BLOCK = 512
 _MAX_HEADER = 1 << 20
@@ -97,7 +98,7 @@ def _members(stream: BinaryIO, end: int, packed: bool) -> Iterator[_Header]:
 
 def _ends_too_late(header: _Header, packed: bool) -> InputError:
     if packed:
-        return InputError("too_large", "The archive unpacks to too many times its size; reading stops.")
+        return unpacks_too_far()
     return InputError(
         "truncated", f"The archive ends before its next member does, which claims {header.size:,} bytes."
     )
