@@ -18,11 +18,11 @@ from models.geometry import gray
 from models.records import Image, Line
 
 MIXED_WORDS = 2
-"""So many words with a capital behind a small letter make a line doubtful: one may be a name, as McDonald."""
+"""Words with a capital behind a small letter that make a line doubtful: one may be a name, as McDonald."""
 DOUBTFUL = 0.75
-"""Part of a page's lines from which on their being doubtful makes the others doubtful too."""
+"""Where this part of a page's lines is doubtful, the others are doubtful too."""
 HOLE = 1.5
-"""Heights of a line that a hole and what is `NEAR` on both sides of it take at least."""
+"""Least length of a hole, with `NEAR` on both sides of it, in heights of the line."""
 NEAR = 0.5
 """Heights of a line beside each character in which the strokes may be its own."""
 STROKES = 0.5

@@ -78,7 +78,7 @@ class Page:
         lines: the lines found so far, in reading order once the page is finished.
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
-        carried: what its rows take along of the file's own, a JSON object; None where nothing was asked for.
+        carried: what its row takes along of the file it came from, a JSON object; None: nothing.
     """
 
     uri: str = ""

@@ -1,4 +1,4 @@
-"""What rows take along of their file's own: columns of a Parquet file, the `.json` beside an image.
+"""What rows carry of the file that a page came from: columns of a Parquet file, the `.json` beside an image.
 
 All of it becomes one text, a JSON object by the names that were asked for.
 """
