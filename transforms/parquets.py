@@ -56,7 +56,7 @@ def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence
     pages = _Pages(file, byte_size)
     try:
         parquet = pq.ParquetFile(pages, pre_buffer=False, buffer_size=_BUFFER)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
     path, names = _columns(parquet.schema_arrow)
     along = _plain_columns(parquet.schema_arrow, carry)

@@ -460,6 +460,10 @@ class TestParquet:
         with pytest.raises(ValueError, match="nested too deep"):
             page_header(kind * 5000)
 
+    def test_names_of_columns_that_are_no_text(self) -> None:
+        data = parquet({"bytes": [b"a"], "column": [1]}).replace(b"column", b"\xe8olumn")
+        assert told(read(data)) == [("s.tar", "corrupt")]
+
     def test_nulls_count_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(caps, "FREE_BYTES", 512 * 50)
         monkeypatch.setattr(caps, "MAX_RATIO", 1)
