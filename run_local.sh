@@ -18,7 +18,7 @@ case "$*" in *gs://*) extras+=,gcp ;; esac
 "$here/scripts/setup.sh" "$extras"
 
 if [ $# -gt 0 ]; then
-    case " $* " in *" --output "* | *" --output="* | *" -o "*) ;; *) set -- "$@" --output out ;; esac
+    case " $* " in *" --output "* | *" --output="* | *" -o "* | *" -o="*) ;; *) set -- "$@" --output out ;; esac
     exec "$bin/ppocr-beam" "$@"
 fi
 

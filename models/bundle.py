@@ -108,7 +108,8 @@ class RecognitionSpec(ModelFile):
             finds them, on labelled pages.
         confidence_shift: likewise.
         review_threshold: a line needs review where the chance that it is right is less, or, of a bundle that
-            is not calibrated, the probability of one of its characters.
+            is not calibrated, the probability of one of its characters; or where `models.doubt` has a
+            reason. 0: never.
         cell_gap: lines are cut between words that stand unusually far apart, this many heights of the line at
             least, see `models.cells.cells`; 0: never.
     """

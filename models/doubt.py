@@ -18,11 +18,11 @@ from models.geometry import gray
 from models.records import Image, Line
 
 MIXED_WORDS = 2
-"""So many words with a capital behind a small letter make a line doubtful: one may be a name, as McDonald."""
+"""Words with a capital behind a small letter that make a line doubtful: one may be a name, as McDonald."""
 DOUBTFUL = 0.75
-"""Part of a page's lines from which on their being doubtful makes the others doubtful too."""
+"""Where this part of a page's lines is doubtful, the others are doubtful too."""
 HOLE = 1.5
-"""Heights of a line that a hole and what is `NEAR` on both sides of it take at least."""
+"""Least length of a hole, with `NEAR` on both sides of it, in heights of the line."""
 NEAR = 0.5
 """Heights of a line beside each character in which the strokes may be its own."""
 STROKES = 0.5
@@ -53,7 +53,7 @@ def has_hole(crop: Image, noticed: Sequence[float]) -> bool:
     start, end = max(pairwise((0.0, *noticed, 1.0)), key=lambda stretch: stretch[1] - stretch[0])
     if (end - start) * width < HOLE * height:
         return False
-    rows = gray(crop)[height // 5 : 3 * height // 5].astype(np.float32)
+    rows = gray(crop)[height // 5 : max(1, 3 * height // 5)].astype(np.float32)
     step = max(1, height // 8)
     changes = np.abs(rows[:, step:] - rows[:, :-step]).max(axis=0)
     inside = changes[round(start * width + NEAR * height) : round(end * width - NEAR * height)]

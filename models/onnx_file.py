@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
+_VARINT, _FIXED_64, _BYTES, _GROUP, _GROUP_END, _FIXED_32 = range(6)
+_KEY_BITS = (1 << 32) - 1
+"""Readers take these of a key, and pass over others."""
 _MODEL, _GRAPH, _FUNCTION, _NODE, _ATTRIBUTE, _SPARSE, _TENSOR, _TRAINING = range(8)
 _INSIDE: dict[int, dict[int, int]] = {
     _MODEL: {7: _GRAPH, 20: _TRAINING, 25: _FUNCTION},
@@ -48,6 +50,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(data):
         key, at = _number(data, at)
+        key &= _KEY_BITS
         kind = key & 7
         if kind == _VARINT:
             value, at = _number(data, at)
@@ -58,7 +61,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             at += size
         elif kind in (_FIXED_32, _FIXED_64):
             at += 4 if kind == _FIXED_32 else 8
-        else:
+        elif kind not in (_GROUP, _GROUP_END):  # ONNX has no groups; readers pass over them and go on
             return
 
 

@@ -90,7 +90,7 @@ def part_starts(columns: int, most: int, overlap: int) -> range:
 class Recognizer:
     """Fills the lines' texts and confidences, drops their crops, and the lines that are most likely no text.
 
-    It also marks the lines that need review.
+    It also marks the lines that need review; with a `review_threshold` of 0 none, for whatever reason.
 
     Each crop is padded to the narrowest of a few fixed widths that holds it, or squeezed a little to fit into
     the one before where the bundle allows that, whatever else is in its batch: so a page reads the same alone
@@ -202,14 +202,15 @@ class Recognizer:
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
         reading = ctc.tidy(reading)
-        confidence, needs_review = judged(reading.confidences, self.spec) if reading.text else (0.0, True)
+        confidence, unsure = judged(reading.confidences, self.spec) if reading.text else (0.0, True)
+        marked = line.needs_review or unsure or mixes_case(reading.text)
         return replace(
             line,
             crop=None,
             text=reading.text,
             confidence=confidence,
             probability=_sure(reading),
-            needs_review=line.needs_review or needs_review or mixes_case(reading.text),
+            needs_review=marked and self.spec.review_threshold > 0,
             chars=ctc.extents(reading, steps) if self.chars else None,
         )
 

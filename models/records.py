@@ -45,7 +45,7 @@ class Line:
         probability: mean probability of the characters kept by CTC, 0 to 1; 0 for an empty text.
         needs_review: whether its confidence, or by a bundle that is not calibrated its least certain
             character, is under the threshold that the bundle has or that was asked for, or `models.doubt` has
-            another reason.
+            another reason; never where that threshold is 0.
         chars: per-character confidences and extents, where asked for.
     """
 
@@ -78,7 +78,7 @@ class Page:
         lines: the lines found so far, in reading order once the page is finished.
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
-        carried: what its rows take along of the file's own, a JSON object; None where nothing was asked for.
+        carried: what its row takes along of the file it came from, a JSON object; None: nothing.
     """
 
     uri: str = ""

@@ -173,7 +173,10 @@ def parse(argv: Sequence[str]) -> JobOptions:
     _refuse_of_clusters(beam, known.runner)
     inputs += known.input
     if not inputs:
-        raise UsageError("there is nothing to read: name files, folders or URIs (--help lists the options)")
+        where = " in front of --carry, which takes all that follows it" if known.carry else ""
+        raise UsageError(
+            f"there is nothing to read: name files, folders or URIs{where} (--help lists the options)"
+        )
     for what, name in (("--output", known.output), *(("a path to read", name) for name in inputs)):
         if not name.strip():
             raise UsageError(f"{what} is empty: is a variable not set?")
@@ -386,7 +389,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--review_threshold", type=_number(0, 1), metavar="P",
-        help="lines that are right with a smaller chance need review (default: the bundle's)",
+        help="mark lines that are right with a smaller chance for review; 0: none (default: the bundle's)",
     )  # fmt: skip
     add("--chars", action="store_true", help="add each character's confidence and extent")
     add(

@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+_BEFORE: Mapping[str, Any] = {"carry": None}
+"""What markers of versions that lacked an option meant by it."""
 _LARGEST = 1 << 53
 """No number in a marker is larger, either way: up to here a float holds each whole number."""
 
@@ -385,15 +387,16 @@ def refuse_mixing(
     """
     advice = f"choose another --output, or delete {output} to read everything again"
     for marker in done.values():
+        before = {**_BEFORE, **marker.options}
         if marker.bundle_id != bundle_id:
             raise UsageError(
                 f"{output} holds pages read with the bundle {marker.bundle} ({marker.bundle_id[:12]}), "
                 f"not with {bundle} ({bundle_id[:12]}): {advice}"
             )
         for name, value in options.items():
-            if name in marker.options and marker.options[name] != value:
+            if name in before and before[name] != value:
                 raise UsageError(
-                    f"{output} holds pages read with {name} = {marker.options[name]}, not {value}: {advice}"
+                    f"{output} holds pages read with {name} = {before[name]}, not {value}: {advice}"
                 )
 
 

@@ -20,6 +20,7 @@ METADATA = json.loads((DATAFLOW / "metadata.json").read_text("utf-8"))
 PARAMETERS = {parameter["name"]: parameter for parameter in METADATA["parameters"]}
 NOT_IN_TEMPLATES = {
     "help",
+    "version",
     "paths",
     "workers",
     "runner",
@@ -35,6 +36,7 @@ EXAMPLES = {
     "min_confidence": "0.5",
     "cell_gap": "0.8",
     "review_threshold": "0.5",
+    "carry": "id",
     "box_threshold": "0.6",
     "unclip_ratio": "1.5",
 }
@@ -52,7 +54,8 @@ def test_template_has_the_options_that_make_sense_in_one() -> None:
 @pytest.mark.parametrize("name", list(PARAMETERS))
 def test_template_says_of_an_option_what_the_command_says(name: str) -> None:
     parameter = PARAMETERS[name]
-    action = _parser()._actions[1] if name == "input" else options()[name]
+    paths = next(action for action in _parser()._actions if action.dest == "paths")
+    action = paths if name == "input" else options()[name]
     expanded = argparse.HelpFormatter("ppocr-beam")._expand_help(action)
     assert parameter["helpText"] == (f"{expanded}: true or false" if action.nargs == 0 else expanded)
     assert parameter["isOptional"] is (name not in ("input", "output"))

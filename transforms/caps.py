@@ -14,8 +14,8 @@ FREE_BYTES = 1 << 30
 more is a bomb and would keep a worker busy for hours."""
 FREE_S = 300.0
 BYTES_A_SECOND = 1 << 20
-"""An archive may take so many seconds of a processor, and one more for so many of its bytes, before its
-members are decoded: a hundred times what unpacking takes."""
+"""Unpacking an archive may take `FREE_S` seconds of a processor, and a second more for each `BYTES_A_SECOND`
+bytes that it has: a hundred times what it takes. Decoding its members is not counted."""
 
 T = TypeVar("T")
 

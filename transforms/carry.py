@@ -1,10 +1,11 @@
-"""What rows take along of their file's own: columns of a Parquet file, the `.json` beside an image.
+"""What rows carry of the file that a page came from: columns of a Parquet file, the `.json` beside an image.
 
 All of it becomes one text, a JSON object by the names that were asked for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ JSON = "json"
 """The name that asks for the `.json` beside an image in a tar or zip archive, as webdataset has it."""
 LONGEST = 1 << 20
 """Characters of a row's text; a longer one is left out."""
+_LONGEST_BYTES = 4 * LONGEST
+"""Bytes that may come to a text short enough: a file that has more is not parsed."""
 
 Found = tuple[str, bytes | InputError | None, float]
 """A member's name, its bytes (None: of another kind), and the part of the archive that is read with it."""
@@ -69,7 +72,7 @@ def sample_of(name: str) -> str:
 
 def json_text(data: bytes | InputError | None) -> str | None:
     """A JSON file as `json` of an object; what is no JSON is a string in it. None: it cannot be had."""
-    if not isinstance(data, bytes):
+    if not isinstance(data, bytes) or len(data) > _LONGEST_BYTES:
         return None
     text = data.decode("utf-8-sig", "backslashreplace")
     try:
@@ -80,18 +83,34 @@ def json_text(data: bytes | InputError | None) -> str | None:
 
 
 def columns_text(values: Mapping[str, Any]) -> str | None:
-    """A row's columns as a JSON object; None where it is too long."""
+    """A row's columns as a JSON object; None where it is too long.
+
+    Args:
+        values: scalars of pyarrow; None: there is no such column.
+    """
     plain = {name: _plain(value) for name, value in values.items()}
     return _bounded(json.dumps(plain, ensure_ascii=False))
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON can have it: dates and decimals as text, what is no number as null."""
+def _plain(scalar: Any) -> Any:
+    """A scalar as JSON can have it: dates and decimals as text; null for what is no number, or no value."""
+    if scalar is None or not scalar.is_valid:
+        return None
+    if hasattr(scalar, "as_buffer"):  # text, which need not be UTF-8, or bytes
+        return bytes(scalar.as_buffer()[: _LONGEST_BYTES + 1]).decode("utf-8", "backslashreplace")
+    value = _value(scalar)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _value(scalar: Any) -> Any:
+    """A scalar as Python's, else as pyarrow's text of it (nanoseconds, late dates); None: neither can be."""
+    with contextlib.suppress(Exception):  # of whichever library Python's value would need
+        return scalar.as_py()
+    with contextlib.suppress(Exception):  # such as a time zone that nobody knows
+        return scalar.cast("string").as_py()
+    return None
 
 
 def _bounded(text: str) -> str | None:

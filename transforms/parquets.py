@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from models.records import InputError
 from transforms.caps import MAX_RATIO, longest_unpacked, unpacks_too_far
 from transforms.carry import columns_text
-from transforms.thrift import CutOffError, page_header
+from transforms.thrift import CutOffError, PageHeader, page_header
 
 _BUFFER = 1 << 20
 """Bytes of a column that are read at a time. Without a buffer it is all of the column in a row group:
@@ -56,16 +56,13 @@ def parquet_rows(file: BinaryIO, byte_size: int, max_bytes: int, carry: Sequence
     pages = _Pages(file, byte_size)
     try:
         parquet = pq.ParquetFile(pages, pre_buffer=False, buffer_size=_BUFFER)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise InputError("corrupt", f"The Parquet file cannot be opened ({_first_line(error)}).") from error
     path, names = _columns(parquet.schema_arrow)
     along = _plain_columns(parquet.schema_arrow, carry)
     groups = [parquet.metadata.row_group(group) for group in range(parquet.num_row_groups)]
-    first_row, rows = (
-        0,
-        max(1, sum(group.num_rows for group in groups)),
-    )  # the footer's own sum may be another
-    left = longest_unpacked(byte_size)
+    rows = max(1, sum(group.num_rows for group in groups))  # the footer's own sum may be another
+    first_row, left = 0, longest_unpacked(byte_size)
     for number, group in enumerate(groups):
         try:
             pages.expect(_chunks(group, {path, *names, *along}))
@@ -152,7 +149,7 @@ class _Pages:
                 raise _ClaimError(f"a page of {stored:,} bytes claims to unpack to {unpacked:,}")
             chunk.next += header.length + stored
 
-    def _header(self, at: int, data: bytes, end: int) -> Any:
+    def _header(self, at: int, data: bytes, end: int) -> PageHeader:
         try:
             return page_header(data)
         except CutOffError:
@@ -200,7 +197,7 @@ def _plain_columns(schema: Any, carry: Sequence[str]) -> list[str]:
 def _group_rows(
     parquet: Any, group: int, first_row: int, path: str, names: list[str], max_bytes: int, along: list[str]
 ) -> Iterator[tuple[str, bytes | InputError, int, dict[str, Any]]]:
-    """Names and bytes of a row group's rows, what each took in memory, and its values of columns `along`."""
+    """Names and bytes of a row group's rows, what each took in memory, and the scalars of columns `along`."""
     columns = list(dict.fromkeys((path, *names, *along)))
     # One row at a time: it may have as many bytes as a file. Threads would gain nothing on it.
     batches = parquet.iter_batches(1, row_groups=[group], columns=columns, use_threads=False)
@@ -209,7 +206,7 @@ def _group_rows(
         if "." in path:
             data = data.field("bytes")
         name = batch.column(names[0])[0] if names else None
-        values = {each: batch.column(each)[0].as_py() for each in along}
+        values = {each: batch.column(each)[0] for each in along}
         yield _row_name(row, name), _row_data(data[0], max_bytes), batch.nbytes, values
 
 

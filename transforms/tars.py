@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from models.records import InputError
+from transforms.caps import unpacks_too_far
 
 _BLOCK = 512
 _MAX_HEADER = 1 << 20
@@ -88,16 +89,16 @@ def _members(stream: BinaryIO, end: int, packed: bool) -> Iterator[_Header]:
             continue
         header = _with_fields(header, {**of_all, **of_next})
         of_next = {}
-        after = stream.tell() + (0 if header.kind in _BARE else _padded(header.size))
-        if stream.tell() + header.size > end and header.kind not in _BARE:
+        start, size = stream.tell(), 0 if header.kind in _BARE else header.size
+        if start + size > end:
             raise _ends_too_late(header, packed)
         yield header
-        stream.seek(after)
+        stream.seek(start + _padded(size))
 
 
 def _ends_too_late(header: _Header, packed: bool) -> InputError:
     if packed:
-        return InputError("too_large", "The archive unpacks to too many times its size; reading stops.")
+        return unpacks_too_far()
     return InputError(
         "truncated", f"The archive ends before its next member does, which claims {header.size:,} bytes."
     )

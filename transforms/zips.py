@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from models.records import InputError
+from transforms.caps import unpacks_too_far
 
 _MAX_DIRECTORY = 16 << 20
 """Bytes of the directory, that of 200,000 members or so: zipfile keeps thirty times as many."""
@@ -64,9 +65,7 @@ def zip_members(
             data = _data(archive, member, max_bytes) if is_wanted(member.filename) else None
             longest -= len(data) if isinstance(data, bytes) else 0
             if longest < 0:
-                raise InputError(
-                    "too_large", "The archive unpacks to too many times its size; reading stops."
-                )
+                raise unpacks_too_far()
             yield member.filename, data, number / len(members)
 
 

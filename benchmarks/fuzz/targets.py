@@ -34,8 +34,9 @@ def _image(data: bytes, _: Path) -> None:
 
 
 def _archive(data: bytes, _: Path) -> None:
-    for member in islice(archives.members("x", io.BytesIO(data), len(data), _MAX_BYTES), _MEMBERS):
-        member.uri.encode()
+    found = archives.members("x", io.BytesIO(data), len(data), _MAX_BYTES, ("json", "uri", "path"))
+    for member in islice(found, _MEMBERS):
+        f"{member.uri}{member.carried}".encode()
         if isinstance(member.data, InputError):
             member.data.message.encode()
 

@@ -184,6 +184,21 @@ def test_weights_outside_of_the_model_are_refused(place: str, tmp_path: Path) ->
         load_bundle(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "key"),
+    [
+        pytest.param(b"\xcb\x3e\xcc\x3e", b"\x3a", id="a group of no meaning"),
+        pytest.param(b"", b"\xba\x80\x80\x80\x70", id="a key of more than 32 bits"),
+    ],
+)
+def test_weights_outside_are_seen_behind_what_readers_pass_over(before: bytes, key: bytes) -> None:
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.TensorProto(name="outside", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    tensor.external_data.add(key="location", value="weights.bin")
+    graph = onnx.GraphProto(initializer=[tensor]).SerializeToString()
+    assert has_external_data(before + key + bytes([len(graph)]) + graph)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x3a", b"\xff" * 40, b"\x3a\xff\xff\xff\xff\x0f", b"not a model"])
 def test_what_is_no_model_keeps_nothing_elsewhere(data: bytes) -> None:
     assert not has_external_data(data)

@@ -144,6 +144,25 @@ def test_a_sure_line_of_a_doubtful_page_is_marked(
     assert [line.needs_review for line in other.lines] == [False]
 
 
+@pytest.mark.parametrize(("threshold", "marked"), [(0.001, True), (0.0, False)])
+def test_a_threshold_of_0_switches_all_marks_off(tiny: Bundle, threshold: float, marked: bool) -> None:
+    spec = replace(
+        tiny.manifest.recognition,
+        widths=(720,), output="decision", min_confidence=0.0, color="gray", mean=(0.5,), std=(0.5,),
+    )  # fmt: skip
+    crop, _ = strip(FIRST, BETWEEN)
+    polygon = np.array([[0, 0], [600, 0], [600, 40], [0, 40]], np.float32)
+    page = Page(width=999, height=99, lines=(Line(polygon, 1.0, crop=crop),))
+    stage = Recognizer(replace(spec, review_threshold=threshold), Given([0.9]))  # type: ignore[arg-type]
+    (read,) = stage([page])
+    assert [line.needs_review for line in read.lines] == [marked]  # for its hole
+    assert doubtful(read.lines) == marked
+
+
+def test_a_crop_of_one_row_has_no_hole() -> None:
+    assert not has_hole(np.zeros((1, 9), np.uint8), [0.5])
+
+
 TEXT = (
     *("The parties have agreed on the following terms", "Payment is due within thirty days of delivery"),
     *("Any change of this contract must be in writing", "Goods remain the property of the seller"),

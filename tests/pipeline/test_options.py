@@ -105,6 +105,7 @@ def test_defaults_are_those_of_the_records() -> None:
     [
         (["--input", "a"], "--output"),
         (["--output", "out"], "nothing to read: name files, folders or URIs"),
+        (["--carry", "id", "scans/", "--output", "out"], "in front of --carry, which takes all that follows"),
         ([*NEEDED, "--wave_sise", "3"], "no option --wave_sise: did you mean --wave_size?"),
         ([*NEEDED, "--wave-size=3"], "no option --wave-size: did you mean --wave_size?"),
         ([*NEEDED, "--runer", "x"], "did you mean --runner?"),

@@ -40,6 +40,7 @@ def checkout(tmp_path: Path) -> Path:
             ["setup pdf,ppocrv6", "job [a] [--bundle] [ppocrv6-small] [--output] [out]"],
         ),
         (["a", "-o", "x"], ["setup pdf", "job [a] [-o] [x]"]),
+        (["a", "-o=x"], ["setup pdf", "job [a] [-o=x]"]),
         (["--output=x", "a"], ["setup pdf", "job [--output=x] [a]"]),
         (
             [],

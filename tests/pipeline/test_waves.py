@@ -354,6 +354,8 @@ def test_files_that_had_changed_are_found_by_their_rows(tmp_path: Path) -> None:
             "fedcba9876543210", {}, "bundle tiny (0123456789ab), not with other (fedcba987654)", id="bundle"
         ),
         pytest.param("0123456789abcdef", {"chars": True}, "chars = False, not True", id="option"),
+        pytest.param("0123456789abcdef", {"carry": None}, None, id="nothing carried, as then"),
+        pytest.param("0123456789abcdef", {"carry": "id"}, "carry = None, not id", id="carried now"),
     ],
 )
 def test_one_output_holds_one_bundle_and_one_set_of_options(

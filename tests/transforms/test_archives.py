@@ -118,6 +118,13 @@ class TestTar:
         bomb = tar([("a.jpg", b"x"), ("big.txt", bytes(1 << 22)), ("b.jpg", b"x")], "w:gz")
         assert told(read(bomb)) == [("s.tar#a.jpg", 1), ("s.tar", "too_large")]
 
+    def test_links_without_end_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(caps, "FREE_BYTES", 1 << 16)
+        link = tarfile.TarInfo("a")
+        link.type, link.linkname = tarfile.SYMTYPE, "b"
+        endless = gzip.compress(link.tobuf() * 10_000)
+        assert told(read(endless)) == [("s.tar", "too_large")]
+
     def test_sparse_members_are_not_read(self) -> None:
         entry = b"%011o\0%011o\0" % (0, 1)  # one byte is stored, at the start; the rest is a hole
         header = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
@@ -452,6 +459,10 @@ class TestParquet:
     def test_a_page_header_that_is_nested_without_end(self, kind: bytes) -> None:
         with pytest.raises(ValueError, match="nested too deep"):
             page_header(kind * 5000)
+
+    def test_names_of_columns_that_are_no_text(self) -> None:
+        data = parquet({"bytes": [b"a"], "column": [1]}).replace(b"column", b"\xe8olumn")
+        assert told(read(data)) == [("s.tar", "corrupt")]
 
     def test_nulls_count_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(caps, "FREE_BYTES", 512 * 50)

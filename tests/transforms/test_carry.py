@@ -106,6 +106,26 @@ def test_columns_of_a_parquet_file_are_taken_along() -> None:
     assert [each.carried for each in found(data)] == [None, None]
 
 
+def test_values_that_python_cannot_have_lose_no_row() -> None:
+    strings = [None, pa.py_buffer(bytes((0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0))), pa.py_buffer(b"ab\xff")]
+    data = parquet_of(
+        late=pa.array([0, 4_000_000], pa.int32()).cast(pa.date32()),
+        zone=pa.array([0, 1], pa.timestamp("us", tz="Nowhere/At_all")),
+        name=pa.Array.from_buffers(pa.string(), 2, strings),
+    )
+    first, second = found(data, "late", "zone", "name")
+    assert (first.data, second.data) == (b"one", b"two")
+    assert json.loads(first.carried or "") == {"late": "1970-01-01", "zone": None, "name": "a"}
+    assert json.loads(second.carried or "") == {"late": "12921-08-18", "zone": None, "name": "b\\xff"}
+
+
+def test_json_too_long_to_be_taken_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tar_of([("1.jpg", b"one"), ("1.json", b"[" + b" " * (4 << 20) + b"]")])
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("parsed"))
+    (image,) = members("x", io.BytesIO(data), len(data), len(data), ["json"])
+    assert (image.uri, image.carried) == ("x#1.jpg", None)
+
+
 def test_what_is_very_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carry, "LONGEST", 20)
     short, long = found(parquet_of(id=["a", "a" * 20]), "id")

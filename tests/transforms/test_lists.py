@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.records import UsageError
+from models.records import Failure, UsageError
 from tests.fake_cloud import FakeCloud
 from tests.transforms.inputs import touch, uris
 from transforms import storage
+from transforms.read import fetch
 from transforms.sources import Source, list_sources
 
 
@@ -49,6 +50,14 @@ def test_lines_of_text_that_begin_with_a_hash_are_comments() -> None:
     touch("#1.jpg")
     Path("list.txt").write_text("# scans of May\ns/a.jpg\n#s/none.jpg\n./#1.jpg\n#\n")
     assert uris("list.txt") == ["s/a.jpg", "#1.jpg"]
+
+
+def test_a_name_that_no_file_can_have_is_one_that_cannot_be_read() -> None:
+    Path("list.txt").write_text("s/\0x/a.jpg\ns/a.jpg\n")
+    first, second = list_sources(["list.txt"])
+    assert (first.uri, second.uri) == ("s/\0x/a.jpg", "s/a.jpg")
+    failed = fetch(first)
+    assert isinstance(failed, Failure) and failed.uri == first.uri
 
 
 def test_names_are_looked_for_beside_it_first(here: Path) -> None:

@@ -165,7 +165,9 @@ def calibrate(
     spec = replace(spec, confidence_scale=round(scale, 4), confidence_shift=round(shift, 4))
     right = [[judged(line.probabilities, spec)[0] for line in of_set if line.right] for of_set in lines]
     marked = np.mean([np.less.outer(sure, _GRID).mean(axis=0) for sure in right if sure] or [_GRID], axis=0)
-    return replace(spec, review_threshold=_GRID[int((marked <= RIGHT_MARKED).sum()) - 1])
+    # 0 would switch off the marks of `models.doubt` too.
+    threshold = max(_GRID[1], _GRID[int((marked <= RIGHT_MARKED).sum()) - 1])
+    return replace(spec, review_threshold=threshold)
 
 
 _GRID = [step / 100 for step in range(100)]

@@ -143,7 +143,10 @@ def delete(uri: str) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _followed(folder: str) -> str:
-    return os.path.realpath(folder)
+    try:
+        return os.path.realpath(folder)
+    except ValueError:  # no folder can have this name: who reads the file says so
+        return folder
 
 
 def _walk(root: str, begin: str) -> Iterator[Source]:

@@ -142,6 +142,11 @@ def test_a_given_threshold_stays(pages: list[ReadPage]) -> None:
     assert calibrate({"made": pages}, SPEC, 0.4).min_confidence == 0.4
 
 
+def test_no_threshold_is_0_which_would_switch_marks_off() -> None:
+    lines = (read_line(0.5, True, "x"), *[read_line(0.5, False, "y")] * 999)
+    assert calibrate({"hardly read": [ReadPage(Counter(["x"]), lines)]}, SPEC, 0.0).review_threshold == 0.01
+
+
 def test_the_mean_of_sets_counts_for_thresholds(pages: list[ReadPage]) -> None:
     sure = [ReadPage(Counter(["x"] * 40), (read_line(0.995, True, "x"),) * 40)]
     alone, beside = calibrate({"a": pages}, SPEC), calibrate({"a": pages, "b": sure}, SPEC)
