@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from models.records import InputError
 
@@ -28,6 +29,8 @@ class Limits:
         pdf_dpi: resolution in dots an inch at which PDF pages are rendered; lower for a page that would
             exceed `max_pixels`, or twice `target_side` (three widths count as for JPEGs), and a scan's own
             where its page is not A4.
+        pdf_text: whether the text layer of a PDF's page is taken where it is whole (`prefer`), so that the
+            page is not read from its image, or never (`ignore`); see `models.decoding.text_layer`.
         target_side: JPEGs whose longest side is at least twice this, in pixels, are decoded at a half, a
             quarter or an eighth of their size, never below this. A line that is 8 pixels high where the
             detector sees the page at 1,280 pixels keeps 31 pixels for recognition. Of a page longer than
@@ -37,6 +40,7 @@ class Limits:
     max_pixels: int = 200_000_000
     max_pages: int = 10_000
     pdf_dpi: int = 200
+    pdf_text: Literal["ignore", "prefer"] = "ignore"
     target_side: int | None = 5_000
 
     def check_size(self, width: int, height: int) -> None:

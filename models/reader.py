@@ -26,10 +26,23 @@ PageStage = Callable[[Sequence[Page]], list[Page]]
 """Pages in, as many pages out, in the same order."""
 
 
-def detector(bundle: Bundle, options: ReadOptions) -> Detector:
+def _on_images(stage: PageStage) -> PageStage:
+    """The stage for pages with an image; those whose lines were in their file pass by."""
+
+    def work(pages: Sequence[Page]) -> list[Page]:
+        images = [page for page in pages if page.text_from == "image"]
+        done = iter(stage(images) if images else ())
+        return [next(done) if page.text_from == "image" else page for page in pages]
+
+    return work
+
+
+def detector(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's detector."""
     spec = bundle.manifest.detection
-    return Detector(options.detection(spec), open_session(bundle.model_path(spec), options.engine))
+    return _on_images(
+        Detector(options.detection(spec), open_session(bundle.model_path(spec), options.engine))
+    )
 
 
 def rectifier(bundle: Bundle) -> PageStage:
@@ -40,7 +53,9 @@ def rectifier(bundle: Bundle) -> PageStage:
     manifest = bundle.manifest
     one_channel = manifest.direction.color == manifest.recognition.color == "gray"
     margin, least_height = manifest.recognition.margin, manifest.recognition.least_height
-    return lambda pages: [join_stacks(rectify(page, margin, one_channel, least_height)) for page in pages]
+    return _on_images(
+        lambda pages: [join_stacks(rectify(page, margin, one_channel, least_height)) for page in pages]
+    )
 
 
 def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
@@ -48,14 +63,15 @@ def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
     if options.direction == "off":
         return list
     spec = bundle.manifest.direction
-    return DirectionClassifier(spec, open_session(bundle.model_path(spec), options.engine), options.direction)
+    session = open_session(bundle.model_path(spec), options.engine)
+    return _on_images(DirectionClassifier(spec, session, options.direction))
 
 
-def recognizer(bundle: Bundle, options: ReadOptions) -> Recognizer:
+def recognizer(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's recogniser."""
     spec = bundle.manifest.recognition
     session = open_session(bundle.model_path(spec), options.engine)
-    return Recognizer(options.recognition(spec), session, options.chars)
+    return _on_images(Recognizer(options.recognition(spec), session, options.chars))
 
 
 def finish(page: Page) -> Page:

@@ -8,6 +8,7 @@ as the last stage that needs them has run, so that what leaves a worker is a few
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,8 @@ class Page:
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
         carried: what its row takes along of the file it came from, a JSON object; None: nothing.
+        text_from: `image` where models read the lines; `pdf` where decoding took them from a PDF's text
+            layer, so that there is no image.
     """
 
     uri: str = ""
@@ -92,6 +95,7 @@ class Page:
     lines: tuple[Line, ...] = ()
     damage: str | None = None
     carried: str | None = None
+    text_from: Literal["image", "pdf"] = "image"
 
     @property
     def text(self) -> str:

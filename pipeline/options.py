@@ -354,6 +354,11 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
         help=f"resolution at which pages of PDFs are drawn {_DEFAULT_IS}",
     )  # fmt: skip
     add(
+        "--pdf_text", choices=("ignore", "prefer"), default=limits.pdf_text,
+        help="the text layer of PDFs: read every page from its image, or take the layer of a page where it "
+        f"is whole, which is fast and exact {_DEFAULT_IS}",
+    )  # fmt: skip
+    add(
         "--max_pixels", type=_whole(1), default=limits.max_pixels, metavar="N",
         help=f"a page with more pixels becomes an error {_DEFAULT_IS}",
     )  # fmt: skip

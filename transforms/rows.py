@@ -118,6 +118,12 @@ PAGES = pa.schema(
             "or the `.json` beside it in an archive; null where there is none",
             True,
         ),
+        _field(
+            "text_from",
+            pa.string(),
+            "`image` where the models read the page; `pdf` where its lines are the PDF's own text "
+            "(`--pdf_text`)",
+        ),
     ]
 )
 
@@ -175,6 +181,7 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
         "damage": page.damage,
         "doubtful": doubtful(page.lines),
         "carried": page.carried,
+        "text_from": page.text_from,
     }
 
 

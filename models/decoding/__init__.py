@@ -18,6 +18,10 @@ is an error of kind `truncated` where nothing is left.
     words           what decoders print of damage
     pixels          grounds for what is transparent, square pixels, orientation
     pdf             pages, drawn at the resolution of the scan on them
+    pdf_parts       what they are drawn of
+    text_layer      their own text, where that is whole and asked for
+    glyphs          its signs and their places
+    glyph_lines     lines of these
     pdf_objects     what is missing of a PDF, and what would never end
 """
 
@@ -43,7 +47,8 @@ def decode(data: bytes, limits: Limits = _DEFAULT, one_channel: bool = False) ->
         one_channel: whether grey is enough: JPEGs then take half the time, and pages a third of the memory.
 
     Yields:
-        Pages with `index`, `width`, `height` and `image`; the caller knows the rest.
+        Pages with `index`, `width`, `height` and `image`, or with lines in its place where the file has them
+        as text and that is asked for; the caller knows the rest.
 
     Raises:
         InputError: at the first page that cannot be decoded, of kind

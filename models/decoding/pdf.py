@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import functools
+import math
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from models.decoding import pdf_objects
+from models.decoding.glyphs import LayerError
+from models.decoding.pdf_parts import magnification, parts
+from models.decoding.text_layer import text_lines
 from models.geometry import gray
 from models.limits import Limits, deciding_side
 from models.records import Image, InputError, Page
@@ -20,10 +24,6 @@ from models.records import Image, InputError, Page
 _POINTS_PER_INCH = 72
 _A4 = 595 * 842
 """Area of a page of A4 in square points."""
-_MOST_NESTED = 5
-"""Forms inside each other in which pictures are looked for."""
-_MOST_OBJECTS = 100_000
-"""Objects of a page among which pictures are looked for."""
 _LEAST_AREA = 1e-9
 _INVISIBLE = 3  # FPDF_TEXTRENDERMODE_INVISIBLE: the text that was read in a scan lies unseen on it
 _MAX_SIDE = 65_000  # pixels, of a PDFium bitmap
@@ -58,8 +58,9 @@ def pages(data: bytes, limits: Limits, one_channel: bool) -> Iterator[Page | Inp
         if not count:
             raise InputError("no_pages", "The PDF has no pages.")
         for index in range(min(count, limits.max_pages)):
-            page = _page(document, index, limits, one_channel)
-            yield replace(page, damage=damage.told(index)) if isinstance(page, Page) else page
+            told = damage.told(index)
+            page = _page(document, index, limits, one_channel, whole=told is None)
+            yield replace(page, damage=told) if isinstance(page, Page) else page
         if count > limits.max_pages:
             raise limits.too_many_pages()
     finally:
@@ -89,41 +90,40 @@ def _library() -> ModuleType:
     return pypdfium2  # type: ignore[no-any-return, unused-ignore]
 
 
-def _page(document: Any, index: int, limits: Limits, one_channel: bool) -> Page | InputError:
+def _page(document: Any, index: int, limits: Limits, one_channel: bool, whole: bool) -> Page | InputError:
     try:
         with _pdfium:
-            image = _render(document, index, limits)
+            page = document[index]
+            try:
+                return replace(_read(page, limits, one_channel, whole), index=index)
+            finally:
+                page.close()
     except InputError as error:
         return error
     except Exception as error:  # PDFium's errors are one class, its wrapper's and numpy's are others.
         return InputError("corrupt", f"Page {index + 1} of the PDF cannot be rendered ({error}).")
-    height, width = image.shape[:2]
-    return Page(index=index, width=width, height=height, image=gray(image) if one_channel else image)
 
 
-def _render(document: Any, index: int, limits: Limits) -> Image:
-    page = document[index]
+def _read(page: Any, limits: Limits, one_channel: bool, whole: bool) -> Page:
+    """The page with its text layer's lines where they are asked for and all is whole, else its image."""
+    width, height = page.get_size()
+    if not (0 < width < float("inf") and 0 < height < float("inf")):
+        raise InputError("corrupt", f"The PDF's page is {width} x {height} points.")
+    scale = _scale(width, height, _natural(page, width * height, limits), limits)
+    if whole and limits.pdf_text == "prefer":
+        with contextlib.suppress(LayerError, _library().PdfiumError):
+            size = math.ceil(width * scale), math.ceil(height * scale)  # as PDFium's wrapper draws it
+            return Page(width=size[0], height=size[1], lines=text_lines(page, scale), text_from="pdf")
+    image = _render(page, scale)
+    return Page(width=image.shape[1], height=image.shape[0], image=gray(image) if one_channel else image)
+
+
+def _render(page: Any, scale: float) -> Image:
+    bitmap = page.render(scale=scale)
     try:
-        width, height = page.get_size()
-        if not (0 < width < float("inf") and 0 < height < float("inf")):
-            raise InputError("corrupt", f"The PDF's page is {width} x {height} points.")
-        natural = _natural(page, width * height, limits)
-        bitmap = page.render(scale=_scale(width, height, natural, limits))
-        try:
-            return np.array(bitmap.to_numpy()[..., :3])  # The bitmap's own memory goes with it.
-        finally:
-            bitmap.close()
+        return np.array(bitmap.to_numpy()[..., :3])  # The bitmap's own memory goes with it.
     finally:
-        page.close()
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What can be seen on a page: pixels and area in square points of pictures, and whether anything else."""
-
-    pictures: list[tuple[int, float]]
-    drawn: bool = False
-    objects: int = 0
+        bitmap.close()
 
 
 def _natural(page: Any, area: float, limits: Limits) -> float | None:
@@ -135,17 +135,22 @@ def _natural(page: Any, area: float, limits: Limits) -> float | None:
         InputError: a picture has more pixels than may be.
     """
     raw = _library().raw
-    seen = _Seen([])
-    _look(raw.FPDFPage_CountObjects(page.raw), functools.partial(raw.FPDFPage_GetObject, page.raw), seen)
-    largest = max((pixels for pixels, _ in seen.pictures), default=0)
+    pictures, drawn = list[tuple[int, float]](), False
+    for kind, item, magnified, opened in parts(page):
+        if kind == raw.FPDF_PAGEOBJ_IMAGE:
+            pictures.append((_pixels(item), max(magnified * magnification(item), _LEAST_AREA)))
+        elif not (drawn or opened):
+            unseen = kind == raw.FPDF_PAGEOBJ_TEXT and raw.FPDFTextObj_GetTextRenderMode(item) == _INVISIBLE
+            drawn = not unseen
+    largest = max((pixels for pixels, _ in pictures), default=0)
     if largest > limits.max_pixels:
         told = f"The page shows a picture of {largest:,} pixels, more than the {limits.max_pixels:,} allowed."
         raise InputError("too_large", told)
     covered = 0.0
-    for density, size in sorted(((pixels / size, size) for pixels, size in seen.pictures), reverse=True):
+    for density, size in sorted(((pixels / size, size) for pixels, size in pictures), reverse=True):
         covered += size
         if covered >= area / 2:
-            return max(density, _asked(limits)) if seen.drawn else density
+            return max(density, _asked(limits)) if drawn else density
     return None
 
 
@@ -154,44 +159,10 @@ def _asked(limits: Limits) -> float:
     return (limits.pdf_dpi / _POINTS_PER_INCH) ** 2
 
 
-def _look(count: int, get: Callable[[int], Any], seen: _Seen, magnified: float = 1.0, depth: int = 0) -> None:
-    """Adds what can be seen of the objects of a page or a form.
-
-    Args:
-        count: of the objects.
-        get: gives one of them.
-        seen: is added to.
-        magnified: how much larger areas are on the page than in the form.
-        depth: of forms around this one.
-    """
-    raw = _library().raw
-    text, picture, form = raw.FPDF_PAGEOBJ_TEXT, raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM
-    kind_of = raw.FPDFPageObj_GetType
-    for number in range(min(count, _MOST_OBJECTS - seen.objects)):
-        part = get(number)
-        kind = kind_of(part)
-        if kind == picture:
-            seen.pictures.append((_pixels(part), max(magnified * _magnification(part), _LEAST_AREA)))
-        elif kind == form and depth < _MOST_NESTED:
-            inner = functools.partial(raw.FPDFFormObj_GetObject, part)
-            scale = magnified * _magnification(part)
-            _look(raw.FPDFFormObj_CountObjects(part), inner, seen, scale, depth + 1)
-        elif not seen.drawn:
-            seen.drawn = kind != text or raw.FPDFTextObj_GetTextRenderMode(part) != _INVISIBLE
-    seen.objects += count
-
-
 def _pixels(picture: Any) -> int:
     width, height = ctypes.c_uint(), ctypes.c_uint()
     _library().raw.FPDFImageObj_GetImagePixelSize(picture, width, height)
     return width.value * height.value
-
-
-def _magnification(part: Any) -> float:
-    """How much larger areas are outside an object than inside: a picture is 1 x 1 inside."""
-    matrix = _library().raw.FS_MATRIX()
-    _library().raw.FPDFPageObj_GetMatrix(part, matrix)
-    return abs(matrix.a * matrix.d - matrix.b * matrix.c)
 
 
 def _scale(width: float, height: float, natural: float | None, limits: Limits) -> float:

@@ -25,6 +25,7 @@ from pipeline.workers import WorkerDiedError
 from tests.builders import tiny_bundle, write_pages
 from tests.corpus import tar
 from tests.fake_cloud import FakeCloud, running
+from tests.typeset import document, text
 from transforms import storage
 
 FILES = 7
@@ -95,6 +96,21 @@ def test_reads_all_files_once_and_says_so(
     assert metadata[b"bundle"] == b"tiny"
     assert metadata[b"direction"] == b"sample"
     assert not [path for path in output.rglob("*") if "beam-temp" in path.name or path.name == "lock.json"]
+
+
+def test_pages_of_pdfs_say_where_their_text_is_from(
+    job: Callable[..., int], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "0.5 w 40 30 m 200 30 l S"
+    (folder / "in" / "a.pdf").write_bytes(document(text("Read me", 40, 200), "0 0 50 50 re f", rule))
+    assert job("--pdf_text", "prefer") == DONE
+    found = {(Path(row["uri"]).suffix, row["page"]): row for row in rows(folder / "out")}
+    assert [found[".pdf", page]["text_from"] for page in range(3)] == ["pdf", "image", "image"]
+    assert (found[".pdf", 0]["text"], found[".png", 0]["text_from"]) == ("Read me", "image")
+    assert found[".pdf", 0]["lines"][0]["confidence"] == 1.0
+    (folder / "in" / "b.pdf").write_bytes(document(text("Read me too", 40, 200)))
+    assert job() == USAGE
+    assert "holds pages read with pdf_text = prefer, not ignore" in capsys.readouterr().err
 
 
 def test_rows_are_the_same_however_the_work_is_cut(job: Callable[..., int], folder: Path) -> None:

@@ -62,6 +62,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--detection_batch 2", {"detection_batch": 2}),
         ("--recognition_batch 32", {"recognition_batch": 32}),
         ("--pdf_dpi 300", {"pdf_dpi": 300}),
+        ("--pdf_text prefer", {"pdf_text": "prefer"}),
         ("--max_pixels 1000", {"max_pixels": 1000}),
         ("--engine openvino", {"engine": "openvino"}),
         ("--direction off", {"direction": "off"}),

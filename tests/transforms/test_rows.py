@@ -18,6 +18,7 @@ PAGE = Page(
     lines=(LINE, replace(LINE, text="two")),
     damage="Its end is missing.",
     carried='{"id": 7}',
+    text_from="pdf",
 )
 
 
@@ -42,6 +43,7 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "damage": "Its end is missing.",
         "doubtful": False,
         "carried": '{"id": 7}',
+        "text_from": "pdf",
     }
     assert [line["text"] for line in lines] == ["résumé", "two"]
     assert lines[0] == {

@@ -9,12 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.spelling import normalize as normalize
 from training.config import CONFIGS, ConfigError
-
-# What print does not tell apart, or what a charset without the left one means by the right one.
-_EQUIVALENTS = str.maketrans(
-    {"\t": " ", "\u00a0": " ", "\u2010": "-", "\u2011": "-", "\u2212": "-", "\u02bc": "'"}
-)
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,6 @@ class Charset:
                 text.append(self.characters[index - 1])
             before = index
         return "".join(text)
-
-
-def normalize(text: str) -> str:
-    """One spelling for what print does not tell apart: composed accents, plain spaces and hyphens."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(_EQUIVALENTS).split())
 
 
 def base_of(char: str) -> str:

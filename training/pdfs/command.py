@@ -18,13 +18,14 @@ from typing import Any
 
 import cv2
 
+from models.decoding.glyphs import LayerError
 from models.records import UsageError
 from training.commands import positive
 from training.data.charset import Charset, read_charset
 from training.data.folder import new_folder
 from training.data.labels import LabelledImage, Region, write_labels
 from training.pdfs.aged import aged
-from training.pdfs.page import IGNORED, Drawn, LayerError, labelled_page
+from training.pdfs.page import IGNORED, Drawn, labelled_page
 from training.progress import tracked
 
 LEAST_DPI, MOST_DPI = 30.0, 600.0

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.decoding.glyph_lines import Line, disagreeing_fonts, lines_of
+from models.decoding.glyphs import Box, LayerError, glyphs
+from models.decoding.text_layer import draw, has_ink
 from models.geometry import gray
 from models.records import Image
 from training.data.charset import Charset
-from training.pdfs.layer import Box, Glyph, glyphs, pictures
-from training.pdfs.layout import Line, disagreeing_fonts, lines_of
+from training.pdfs.pictures import pictures
 from training.synthesis.pixels import floats
 from training.synthesis.sheet import PageLine, quad_of
 
@@ -27,18 +29,12 @@ MOST_PIXELS = 16_000_000
 """A larger page is drawn at fewer dots an inch."""
 LEAST_SIZE = 6.5
 """Pixels an em below which nobody reads a line."""
-LEAST_CONTRAST = 24
-"""Grey levels between a glyph and its paper."""
 MOST_BAD = 1 / 3
 """Share of lines with a fault above which the page is left out."""
 MOST_UNINKED = 0.1
 """Share of glyphs without ink above which the layer is not what is printed."""
 LARGE_PICTURE = 0.5
 """Share of a page that a picture may cover before the text is taken for a layer over a scan."""
-
-
-class LayerError(Exception):
-    """A page that gives no labels; the message is the reason, worded to be counted by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,15 +79,6 @@ def labelled_page(page: Any, dpi: float, charset: Charset | None = None) -> Draw
     scale = min(dpi / POINTS_PER_INCH, (MOST_PIXELS / (width * height)) ** 0.5)
     image = draw(page, scale)
     return Drawn(image, tuple(_inked_lines(image, lines, faults, images, scale)))
-
-
-def draw(page: Any, scale: float) -> Image:
-    """The page at `scale` pixels a point, without notes and form fields, whose text is not in the layer."""
-    bitmap = page.render(scale=scale, may_draw_forms=False, draw_annots=False)
-    try:
-        return np.array(bitmap.to_numpy()[..., :3])
-    finally:
-        bitmap.close()
 
 
 def _faults(lines: Sequence[Line], charset: Charset | None) -> list[str]:
@@ -141,13 +128,6 @@ def _padded(quad: npt.NDArray[np.float64], least: float = 0.4) -> npt.NDArray[np
     along, down = quad[1] - quad[0], quad[3] - quad[0]
     along, down = along / np.hypot(*along) * least, down / np.hypot(*down) * least
     return quad + np.array([-along - down, along - down, along + down, -along + down])
-
-
-def has_ink(tones: Image, glyph: Glyph, scale: float) -> bool:
-    """Whether a glyph's box holds tones that differ; of what has no outline (a font's empty sign), not."""
-    x0, y0, x1, y1 = (value * scale for value in glyph.box)
-    part = tones[max(0, int(y0) - 1) : int(y1) + 2, max(0, int(x0) - 1) : int(x1) + 2]
-    return bool(part.size) and int(part.max()) - int(part.min()) >= LEAST_CONTRAST
 
 
 def covers_ink(tones: Image, line: Line, scale: float) -> bool:

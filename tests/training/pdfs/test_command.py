@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.training.typeset import document, text
+from tests.typeset import document, text
 from training.__main__ import main
 from training.data.charset import read_charset
 from training.data.check import check_labels

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from models.decoding.glyphs import LayerError
 from models.geometry import gray
-from tests.training.typeset import page, text, turned
+from tests.typeset import page, text, turned
 from training.data.charset import Charset
 from training.data.crops import crop_line
 from training.pdfs import aged
-from training.pdfs.page import IGNORED, Drawn, LayerError, labelled_page
+from training.pdfs.page import IGNORED, Drawn, labelled_page
 
 ROWS = [text(f"Line number {i} of the page", 40, 260 - 22 * i) for i in range(8)]
 

@@ -26,6 +26,10 @@ INVISIBLE = (3, 7)
 _FINE = 1000  # PDFium tells where a point is drawn in whole pixels: this many make a point
 
 
+class LayerError(Exception):
+    """A page whose layer is not to be trusted; the message is the reason, worded to be counted by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Glyph:
     """A drawn sign, which may stand for several characters (a ligature).
@@ -56,11 +60,17 @@ class Glyph:
     visible: bool
 
 
-def glyphs(page: Any) -> list[Glyph]:
-    """The glyphs of a page (`pypdfium2.PdfPage`) in the layer's order; spaces are told by `Glyph.spaced`."""
+def glyphs(page: Any, most: int | None = None) -> list[Glyph]:
+    """The glyphs of a page (`pypdfium2.PdfPage`) in the layer's order; spaces are told by `Glyph.spaced`.
+
+    Raises:
+        LayerError: there are more than `most` characters; None: any number may be.
+    """
     affine = page_affine(page)
     text_page = page.get_textpage()
     try:
+        if most is not None and text_page.count_chars() > most:
+            raise LayerError("too many characters")
         return list(_joined(_read(text_page.raw, affine)))
     finally:
         text_page.close()
@@ -125,22 +135,28 @@ def _read(layer: Any, affine: Affine) -> Iterator[Glyph]:
         pdfium.FPDFText_GetLooseCharBox(layer, index, loose)
         pdfium.FPDFText_GetFontInfo(layer, index, name, 200, flags)
         along, up = linear @ (matrix.a, matrix.b), linear @ (matrix.c, matrix.d)
-        upright = loose.right >= loose.left
+        turns = direction(along, up) if loose.right >= loose.left else -1
         text_object = pdfium.FPDFText_GetTextObject(layer, index)
         mode = pdfium.FPDFTextObj_GetTextRenderMode(text_object) if text_object else 0
         yield Glyph(
             text=text,
             box=box,
             origin=(round(float(origin[0]), 3), round(float(origin[1]), 3)),
-            advance=max(0.0, loose.right - loose.left) * math.hypot(*linear[:, 0]),
+            advance=_advance((loose.left, loose.bottom, loose.right, loose.top), affine, turns),
             size=float(pdfium.FPDFText_GetFontSize(layer, index) * math.hypot(*up)),
-            direction=direction(along, up) if upright else -1,
+            direction=turns,
             font=name.value.decode("utf-8", "replace"),
             number=number,
             spaced=spaced,
             visible=mode not in INVISIBLE,
         )
         number, spaced = number + 1, False
+
+
+def _advance(loose: Box, affine: Affine, turns: int) -> float:
+    """The length along the text of the box from a glyph's place to the next one's; 0 where it slants."""
+    left, top, right, bottom = moved_box(loose, affine)
+    return 0.0 if turns < 0 else bottom - top if turns % 2 else right - left
 
 
 def direction(along: npt.NDArray[np.float64], up: npt.NDArray[np.float64]) -> int:
@@ -150,29 +166,3 @@ def direction(along: npt.NDArray[np.float64], up: npt.NDArray[np.float64]) -> in
     turns = math.atan2(along[1], along[0]) / (math.pi / 2)
     nearest = round(turns)
     return nearest % 4 if abs(turns - nearest) < 0.01 else -1
-
-
-def pictures(page: Any) -> list[Box]:
-    """The boxes of a page's images, those inside of forms too."""
-    import pypdfium2.raw as pdfium
-
-    shown = page_affine(page)
-    objects = (pdfium.FPDFPage_GetObject(page.raw, i) for i in range(pdfium.FPDFPage_CountObjects(page.raw)))
-    return [box for each in objects for box in _pictures(each, shown)]
-
-
-def _pictures(item: Any, affine: Affine, depth: int = 0) -> Iterator[Box]:
-    import pypdfium2.raw as pdfium
-
-    kind = pdfium.FPDFPageObj_GetType(item)
-    if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
-        sides = [ctypes.c_float() for _ in range(4)]
-        if pdfium.FPDFPageObj_GetBounds(item, *sides):
-            left, bottom, right, top = (side.value for side in sides)
-            yield moved_box((left, bottom, right, top), affine)
-    elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < 5:
-        matrix = pdfium.FS_MATRIX()
-        pdfium.FPDFPageObj_GetMatrix(item, matrix)
-        inner = np.array([[matrix.a, matrix.c, matrix.e], [matrix.b, matrix.d, matrix.f], [0, 0, 1]])
-        for i in range(pdfium.FPDFFormObj_CountObjects(item)):
-            yield from _pictures(pdfium.FPDFFormObj_GetObject(item, i), affine @ inner, depth + 1)

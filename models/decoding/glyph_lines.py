@@ -1,6 +1,6 @@
 """Lines out of a page's glyphs, cut as the job's labels are: at gaps of one and a half heights.
 
-Pure functions; places are points of the shown page as in `training.pdfs.layer`.
+Pure functions; places are points of the shown page as in `models.decoding.glyphs`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.data.charset import normalize
-from training.pdfs.layer import Box, Glyph
+from models.decoding.glyphs import Box, Glyph, LayerError
+from models.spelling import normalize
 
 CUT_GAP = 1.3
 """A gap of as many ems parts lines: one and a half heights of a line's ink,"""
@@ -29,6 +29,9 @@ WORD_GAP = 0.16
 """A gap of as many ems parts words."""
 WORD_GAP_TURNED = 0.22
 """The same where only the outlines tell the gap, not the font's widths."""
+
+MOST_RUNS = 2000
+"""Stretches of a page's text that are put together to lines: each is compared with all others."""
 
 _ACCENTS = {
     "`": "\u0300", "\u00b4": "\u0301", "\u02c6": "\u0302", "^": "\u0302", "\u02dc": "\u0303", "~": "\u0303",
@@ -89,15 +92,25 @@ class _Run:
 
 
 def lines_of(glyphs: Sequence[Glyph]) -> list[Line]:
-    """All lines of a page, of each direction; slanting ones have a fault."""
+    """All lines of a page, of each direction; slanting ones have a fault.
+
+    Raises:
+        LayerError: the text is in more than `MOST_RUNS` pieces.
+    """
     groups: dict[int, list[Glyph]] = defaultdict(list)
     for glyph in glyphs:
         if glyph.size > 0:
             groups[glyph.direction].append(glyph)
-    lines = [_slanting(run) for run in _neighbours(groups.pop(-1, []))]
-    for direction, members in groups.items():
-        whole = _with_low_quotes(_with_accents(members, direction), direction)
-        lines += [line_of(run.glyphs, direction) for run in _merged(_runs(whole, direction))]
+    slanting = _neighbours(groups.pop(-1, []))
+    upright = {
+        direction: _runs(_with_low_quotes(_with_accents(members, direction), direction), direction)
+        for direction, members in groups.items()
+    }
+    if len(slanting) + sum(map(len, upright.values())) > MOST_RUNS:
+        raise LayerError("too many pieces")
+    lines = [_slanting(run) for run in slanting]
+    for direction, runs in upright.items():
+        lines += [line_of(run.glyphs, direction) for run in _merged(runs)]
     return sorted(_crossed(lines), key=lambda line: min(glyph.number for glyph in line.glyphs))
 
 
@@ -155,11 +168,11 @@ def _merged(runs: Sequence[_Run]) -> list[_Run]:
 
 
 def _side_by_side(line: _Run, run: _Run) -> bool:
-    size = max(line.size, run.size)
-    if not (_level(line, run) or _inked_alike(line, run)):
+    size, gap = max(line.size, run.size), run.begin - line.end
+    if not -0.3 * size < gap < CUT_GAP * size or not (_level(line, run) or _inked_alike(line, run)):
         return False
     follows = any(abs(first - last) == 1 for first in run.numbers for last in _ends(line))
-    return -0.3 * size < run.begin - line.end < (CUT_GAP if follows else CUT_GAP_APART) * size
+    return gap < (CUT_GAP if follows else CUT_GAP_APART) * size
 
 
 def _level(one: _Run, other: _Run) -> bool:
@@ -203,6 +216,8 @@ def _fault(glyphs: Sequence[Glyph], text: str, boxes: npt.NDArray[np.float64]) -
         return "unmapped"
     if any(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc", "Cs") for char in text):
         return "unmapped"
+    if any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
+        return "right to left"  # glyphs are ordered from the left
     if any(unicodedata.combining(char) for char in text):
         return "accents"
     widths = boxes[:, 2] - boxes[:, 0]

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.training.typeset import HEIGHT, WIDTH, page, text, turned
-from training.pdfs.layer import Glyph, glyphs
-from training.pdfs.layout import Line, clean, disagreeing_fonts, lines_of
+from models.decoding.glyph_lines import Line, clean, disagreeing_fonts, lines_of
+from models.decoding.glyphs import Glyph, glyphs
+from tests.typeset import HEIGHT, WIDTH, page, text, turned
 
 
 def lines(*operators: str, extra: str = "") -> list[Line]:
