@@ -26,14 +26,13 @@ HALF = 0.5
 """Mean and standard deviation of the pixels that this package trains on."""
 
 
-def fit(start: Start, spec: Spec, config: Config, columns: bool = False, gelu: bool = True) -> Start:
+def fit(start: Start, spec: Spec, config: Config, gelu: bool = True) -> Start:
     """Fits a network to the input and the charset that a configuration asks for.
 
     Args:
         start: a bundle's network.
         spec: how the bundle uses it.
         config: of the training that goes on from it.
-        columns: see `fit_height`.
         gelu: whether GELU stays.
 
     Raises:
@@ -42,15 +41,15 @@ def fit(start: Start, spec: Spec, config: Config, columns: bool = False, gelu: b
     if isinstance(spec, RecognitionSpec):
         start = fit_charset(start, load_charset(config.data.charset).characters)
     if start.network.name != "stock":
-        if columns or not gelu:
-            raise UsageError("only PP-OCR's own networks have a last pooling or GELU to leave out")
+        if not gelu:
+            raise UsageError("only PP-OCR's own networks have a GELU to leave out")
         return start
     shape = {"recognition": lambda d: d.shape, "detection": lambda d: d.pixels, "direction": lambda d: d}
     wanted = shape[config.task](config.data)
     if (spec.color, wanted.color) == ("bgr", "gray"):
         start = fit_gray(start, spec.mean, spec.std)
-    if isinstance(spec, RecognitionSpec) and (columns or wanted.height != spec.height):
-        start = fit_height(start, columns)
+    if isinstance(spec, RecognitionSpec) and wanted.height != spec.height:
+        start = fit_height(start)
     return start if gelu else without_gelu(start)
 
 
@@ -84,19 +83,17 @@ def fit_gray(start: Start, mean: Sequence[float], std: Sequence[float]) -> Start
     return _with_nodes(replace(start, weights=weights), nodes)
 
 
-def fit_height(start: Start, columns: bool = False) -> Start:
+def fit_height(start: Start) -> Start:
     """Takes lines of any height that its strides leave a row of, by the mean of the last rows.
 
     Args:
         start: a stock recogniser whose last pooling takes all rows that height 48 leaves.
-        columns: leave out what that pooling does along the line: twice as many columns for the same width, so
-            that a lower line keeps its columns a letter.
 
     Raises:
         UsageError: its last pooling is another.
     """
     nodes = _nodes(start)
-    if not columns and any(node.op == "mean" and node.attributes["axes"] == [2] for node in nodes):
+    if any(node.op == "mean" and node.attributes["axes"] == [2] for node in nodes):
         return start  # fitted before
     pool = next((node for node in reversed(nodes) if node.op == "average_pool"), None)
     if pool is None or pool.attributes["kernel"] != pool.attributes["stride"]:
@@ -109,7 +106,7 @@ def fit_height(start: Start, columns: bool = False) -> Start:
         if node.name != pool.name:
             made.append(node)
         else:
-            made += [replace(rows, name=pool.name)] if columns or across == 1 else [rows, along]
+            made += [replace(rows, name=pool.name)] if across == 1 else [rows, along]
     return _with_nodes(start, made)
 
 

@@ -146,7 +146,6 @@ def test_lower_lines_keep_their_columns(starts: dict[str, Start]) -> None:
     start = starts["recognition"]
     columns = built(start)(torch.zeros(1, 3, 48, 320)).shape[1]
     assert built(fit_height(start))(torch.zeros(1, 3, 32, 320)).shape[1] == columns
-    assert built(fit_height(start, columns=True))(torch.zeros(1, 3, 32, 320)).shape[1] == 2 * columns
 
 
 def test_height_stays_what_it_was_for_the_mean_of_the_rows(starts: dict[str, Start]) -> None:
@@ -194,9 +193,9 @@ def test_network_is_fitted_to_what_a_configuration_asks_for(
     settings = ["network.name=pretrained", "data.shape.height=32", "data.charset='=0123456789'"]
     config = load_config("recognition", settings)
     spec = small.manifest.recognition
-    start = fit(starts["recognition"], spec, config, columns=True, gelu=False)
+    start = fit(starts["recognition"], spec, config, gelu=False)
     assert start.charset == tuple("0123456789")
-    assert built(start)(torch.zeros(1, 1, 32, 320)).shape == (1, 80, 11)
+    assert built(start)(torch.zeros(1, 1, 32, 320)).shape == (1, 40, 11)
     save_start(start, config, tmp_path / "start.safetensors")
     begun = with_pretrained_network(replace(config, pretrained=str(tmp_path / "start.safetensors")))
     assert begun.network == start.network

@@ -31,12 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="training batches that batch norms are measured on (default: %(default)s)",
     )
     parser.add_argument(
-        "--columns",
-        action="store_true",
-        help="of a stock recogniser: leave out its last pooling along the line, so that a lower line keeps "
-        "its columns a letter",
-    )
-    parser.add_argument(
         "--no_gelu",
         action="store_true",
         help="of a stock network: hard swish in the place of GELU, which costs a CPU several times as much",
@@ -59,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.overrides)
     bundle = load_bundle(args.bundle)
     start = start_from_bundle(bundle, config.task)
-    start = fit(
-        start, getattr(bundle.manifest, config.task), config, columns=args.columns, gelu=not args.no_gelu
-    )
+    start = fit(start, getattr(bundle.manifest, config.task), config, gelu=not args.no_gelu)
     start = measured(start, config, args.batches)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_start(start, config, args.output)
