@@ -85,10 +85,13 @@ def test_a_bundle_s_recogniser_can_be_trained_on(tmp_path: Path, capsys: pytest.
         "recognition_stock",
         ["data.sources=[{seed: 6}]", "fixed_norms=false", "data.dev=[]", *begun_with(out)],
     )
-    lines = build_task(with_pretrained_network(config)).train[0].images
-    with torch.no_grad():
-        evaluated, trained = network.eval()(lines), network.train()(lines)
-    assert evaluated.argmax(2).eq(trained.argmax(2)).float().mean() > 0.9
+    train = build_task(with_pretrained_network(config)).train
+    agreed = []
+    for lines in (train[number].images for number in range(4)):  # the norms of a batch of six lines are noise
+        with torch.no_grad():
+            evaluated, trained = network.eval()(lines), network.train()(lines)
+        agreed.append(float(evaluated.argmax(2).eq(trained.argmax(2)).float().mean()))
+    assert sum(agreed) / len(agreed) > 0.9
     assert main(["recover", "recognition_latin", "--output", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert main(["recover", "recognition_latin", "--output", str(tmp_path / "x"), "--batches", "0"]) == 2
