@@ -20,7 +20,7 @@ def page(uri: str, page: int, run_id: str, lines: int = 1) -> dict[str, Any]:
             "direction_confidence": None, "needs_review": False, "chars": None}  # fmt: skip
     return {"uri": uri, "page": page, "etag": None, "byte_size": 1, "sha256": "", "width": 1, "height": 1,
             "text": "", "lines": [line] * lines, "bundle_id": "", "run_id": run_id,
-            "doubtful": False}  # fmt: skip
+            "doubtful": False, "text_from": "image"}  # fmt: skip
 
 
 def error(uri: str, page: int | None, run_id: str, kind: str = "forbidden") -> dict[str, Any]:

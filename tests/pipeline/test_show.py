@@ -35,7 +35,8 @@ def row(uri: str, texts: list[str], page: int = 0) -> dict[str, Any]:
     ]
     return {
         "uri": uri, "page": page, "etag": None, "byte_size": 1, "sha256": "", "width": 200, "height": 100,
-        "text": "\n".join(texts), "lines": lines, "bundle_id": "", "run_id": "", "doubtful": False,
+        "text": "\n".join(texts), "lines": lines, "bundle_id": "", "run_id": "",
+        "doubtful": False, "text_from": "image",
     }  # fmt: skip
 
 
