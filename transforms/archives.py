@@ -17,8 +17,8 @@ from typing import BinaryIO, cast
 
 from models.records import InputError
 from transforms import parquets, tars, zips
-from transforms.caps import Budget, Timed, longest_unpacked
-from transforms.carry import JSON, Found, is_json, with_json
+from transforms.caps import Budget, Found, Timed, longest_unpacked
+from transforms.carry import JSON, is_json, with_json
 from transforms.seen import Seen, keys_of
 from transforms.sources import is_image_name
 from transforms.storage import file_name
@@ -105,9 +105,7 @@ def _tar_members(
     uri: str, file: BinaryIO, byte_size: int, max_bytes: int, with_notes: bool
 ) -> Iterator[Member]:
     wanted, longest = _wanted(with_notes), longest_unpacked(byte_size)
-    members = tars.tar_members(file, byte_size, wanted, longest, max_bytes)
-    found = ((name, data, file.tell() / byte_size if byte_size else 0.0) for name, data in members)
-    yield from _named(uri, found, with_notes)
+    yield from _named(uri, tars.tar_members(file, byte_size, wanted, longest, max_bytes), with_notes)
 
 
 def _zip_members(

@@ -1,4 +1,4 @@
-"""What an archive may take: bytes that it unpacks to, and processor time."""
+"""What is found in an archive, and what that may take: bytes that it unpacks to, and processor time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ BYTES_A_SECOND = 1 << 20
 """Unpacking an archive may take `FREE_S` seconds of a processor, and a second more for each `BYTES_A_SECOND`
 bytes that it has: a hundred times what it takes. Decoding its members is not counted."""
 
+Found = tuple[str, bytes | InputError | None, float]
+"""A member's name, its bytes (None: of another kind), and the part of the archive that is read with it."""
 T = TypeVar("T")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from models.records import InputError
+from transforms.caps import Found
 
 JSON = "json"
 """The name that asks for the `.json` beside an image in a tar or zip archive, as webdataset has it."""
@@ -19,9 +20,6 @@ LONGEST = 1 << 20
 """Characters of a row's text; a longer one is left out."""
 _LONGEST_BYTES = 4 * LONGEST
 """Bytes that may come to a text short enough: a file that has more is not parsed."""
-
-Found = tuple[str, bytes | InputError | None, float]
-"""A member's name, its bytes (None: of another kind), and the part of the archive that is read with it."""
 
 
 def is_json(name: str) -> bool:

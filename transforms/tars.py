@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from models.records import InputError
-from transforms.caps import unpacks_too_far
+from transforms.caps import Found, unpacks_too_far
 
 _BLOCK = 512
 _MAX_HEADER = 1 << 20
@@ -36,9 +36,6 @@ _MAX_NAME = 4096
 """Bytes of a member's name: more than any system can give a file."""
 _LONGEST_LENGTH = 8
 """Digits of a PAX field's length: more than a header may have."""
-
-Found = tuple[str, bytes | InputError | None]
-"""A member's name and its bytes (None: of another kind)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,8 @@ def tar_members(
     for header in _members(stream, longest if packed else byte_size, packed):
         if header.kind != _FOLDER:
             name = header.name.decode("utf-8", "backslashreplace")
-            yield name, _data(stream, header, max_bytes) if is_wanted(name) else None
+            data = _data(stream, header, max_bytes) if is_wanted(name) else None
+            yield name, data, file.tell() / byte_size if byte_size else 0.0
 
 
 def _members(stream: BinaryIO, end: int, packed: bool) -> Iterator[_Header]:

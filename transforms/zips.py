@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from models.records import InputError
-from transforms.caps import unpacks_too_far
+from transforms.caps import Found, unpacks_too_far
 
 _MAX_DIRECTORY = 16 << 20
 """Bytes of the directory, that of 200,000 members or so: zipfile keeps thirty times as many."""
@@ -30,9 +30,6 @@ _BROKEN = (
     *(struct.error, ValueError, NotImplementedError, RuntimeError),
 )
 """What zipfile raises of what is broken or odd."""
-
-Found = tuple[str, bytes | InputError | None, float]
-"""A member's name, its bytes (None: of another kind), and the part of the archive that is read with it."""
 
 
 def is_zip(start: bytes) -> bool:

@@ -11,15 +11,13 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from models.decoding import pdf_objects
 from models.decoding.glyphs import LayerError
-from models.decoding.pdf_parts import magnification, parts
+from models.decoding.pdf_parts import draw, magnification, parts
 from models.decoding.text_layer import text_lines
 from models.geometry import gray
 from models.limits import Limits, deciding_side
-from models.records import Image, InputError, Page
+from models.records import InputError, Page
 
 _POINTS_PER_INCH = 72
 _A4 = 595 * 842
@@ -114,16 +112,8 @@ def _read(page: Any, limits: Limits, one_channel: bool, whole: bool) -> Page:
         with contextlib.suppress(LayerError, _library().PdfiumError):
             size = math.ceil(width * scale), math.ceil(height * scale)  # as PDFium's wrapper draws it
             return Page(width=size[0], height=size[1], lines=text_lines(page, scale), text_from="pdf")
-    image = _render(page, scale)
+    image = draw(page, scale)
     return Page(width=image.shape[1], height=image.shape[0], image=gray(image) if one_channel else image)
-
-
-def _render(page: Any, scale: float) -> Image:
-    bitmap = page.render(scale=scale)
-    try:
-        return np.array(bitmap.to_numpy()[..., :3])  # The bitmap's own memory goes with it.
-    finally:
-        bitmap.close()
 
 
 def _natural(page: Any, area: float, limits: Limits) -> float | None:

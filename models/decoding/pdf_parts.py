@@ -1,4 +1,4 @@
-"""What a PDF's page is drawn of: texts, pictures, shapes, those inside of forms too."""
+"""A PDF's page drawn, and what it is drawn of: texts, pictures, shapes, those inside of forms too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import functools
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.records import Image
 
 _MOST_NESTED = 5
 """Forms inside each other that are looked into."""
@@ -27,6 +31,21 @@ class Part(NamedTuple):
     item: Any
     magnified: float
     opened: bool
+
+
+def draw(page: Any, scale: float, notes: bool = True) -> Image:
+    """A page as it looks.
+
+    Args:
+        page: open (`pypdfium2.PdfPage`).
+        scale: pixels a point.
+        notes: whether notes and form fields are drawn too, whose text is not in the page's layer.
+    """
+    bitmap = page.render(scale=scale, may_draw_forms=notes, draw_annots=notes)
+    try:
+        return np.array(bitmap.to_numpy()[..., :3])  # The bitmap's own memory goes with it.
+    finally:
+        bitmap.close()
 
 
 def parts(page: Any) -> Iterator[Part]:

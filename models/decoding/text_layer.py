@@ -12,7 +12,7 @@ import numpy as np
 
 from models.decoding import glyph_lines
 from models.decoding.glyphs import Glyph, LayerError, glyphs
-from models.decoding.pdf_parts import MOST_PARTS, magnification, parts
+from models.decoding.pdf_parts import MOST_PARTS, draw, magnification, parts
 from models.geometry import gray
 from models.records import Image, Line
 
@@ -55,15 +55,6 @@ def text_lines(page: Any, scale: float) -> tuple[Line, ...]:
     _refuse_without_ink(shown, page, min(_INK_SCALE, scale))
     most = np.array([width, height]) * scale
     return tuple(_line(line, np.clip(line.quad * scale, 0, most)) for line in lines)
-
-
-def draw(page: Any, scale: float) -> Image:
-    """The page at `scale` pixels a point, without notes and form fields, whose text is not in the layer."""
-    bitmap = page.render(scale=scale, may_draw_forms=False, draw_annots=False)
-    try:
-        return np.array(bitmap.to_numpy()[..., :3])
-    finally:
-        bitmap.close()
 
 
 def has_ink(tones: Image, glyph: Glyph, scale: float) -> bool:
@@ -132,7 +123,7 @@ def _faultless(shown: Sequence[Glyph]) -> list[glyph_lines.Line]:
 
 def _refuse_without_ink(shown: Iterable[Glyph], page: Any, scale: float) -> None:
     """Refuses text in the paper's colour, or covered: every letter and digit is to be seen."""
-    tones = gray(draw(page, scale))
+    tones = gray(draw(page, scale, notes=False))
     if not all(has_ink(tones, glyph, scale) for glyph in shown if glyph.text.isalnum()):
         raise LayerError("text without ink")
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from models.decoding.glyph_lines import Line, disagreeing_fonts, lines_of
 from models.decoding.glyphs import Box, LayerError, glyphs
-from models.decoding.text_layer import draw, has_ink
+from models.decoding.pdf_parts import draw
+from models.decoding.text_layer import has_ink
 from models.geometry import gray
 from models.records import Image
 from training.data.charset import Charset
@@ -77,7 +78,7 @@ def labelled_page(page: Any, dpi: float, charset: Charset | None = None) -> Draw
     if sum(map(bool, faults)) > MOST_BAD * len(lines):
         raise LayerError(f"bad lines: {_commonest(faults)}")
     scale = min(dpi / POINTS_PER_INCH, (MOST_PIXELS / (width * height)) ** 0.5)
-    image = draw(page, scale)
+    image = draw(page, scale, notes=False)
     return Drawn(image, tuple(_inked_lines(image, lines, faults, images, scale)))
 
 
