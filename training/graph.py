@@ -26,7 +26,9 @@ from models.bundle import DetectionSpec, DirectionSpec, ModelFile, RecognitionSp
 from models.records import UsageError
 from training.checkpoint import load_checkpoint, load_network
 from training.config import build_config
+from training.networks.stock import StockNet
 from training.quantization.pact import deployed
+from training.streamline import streamline
 
 METADATA = "ppocr-beam"
 """Key of the ONNX file's metadata: JSON of `model`, `spec` and `training`."""
@@ -162,6 +164,8 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
             dynamic_axes=axes,
         )
     model = onnx.load_from_string(buffer.getvalue())
+    if isinstance(trained.network, StockNet):  # the others are recovered by the layers that they export
+        model = streamline(model)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA, json.dumps(describe(trained), ensure_ascii=False)
     return model

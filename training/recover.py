@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from models.bundle import Bundle, DetectionSpec, DirectionSpec, RecognitionSpec
@@ -28,6 +28,7 @@ from models.records import UsageError
 from models.session import Normalizer, Session
 from training.checkpoint import load_checkpoint, load_network, save_checkpoint
 from training.config import CONFIGS, Choice, Config, read_yaml, to_tree
+from training.constants import constants
 from training.data.charset import base_of
 from training.export import TOLERANCE
 from training.graph import METADATA, Spec, model_name
@@ -279,33 +280,6 @@ def _added(
     """What is known and added to a value: the bias of a product."""
     adds = [node for node in graph.node if node.op_type == "Add" and name in node.input]
     return tuple(values[each] for node in adds[:1] for each in node.input if each in values)
-
-
-def constants(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.float32]]:
-    """All tensors of a graph that are known without input, int8 ones unpacked."""
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    for node in graph.node:
-        known = [values[name] for name in node.input if name in values]
-        if node.op_type == "Constant":
-            value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "value"), None)
-            if value is not None:
-                values[node.output[0]] = numpy_helper.to_array(value)
-        elif node.op_type == "Identity" and known:
-            values[node.output[0]] = known[0]
-        elif node.op_type == "DequantizeLinear" and len(known) == len(node.input):
-            axis = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axis"), 1)
-            values[node.output[0]] = _unpacked(known, int(axis))
-    return values
-
-
-def _unpacked(known: Sequence[npt.NDArray[Any]], axis: int) -> npt.NDArray[np.float32]:
-    """(quantised, scale[, zero point]) to float, the latter two along `axis`."""
-    steps, scale = known[0].astype(np.float32), known[1]
-    zero = known[2].astype(np.float32) if len(known) > 2 else np.zeros_like(scale)
-    if scale.ndim:
-        shape = [-1 if i == axis % steps.ndim else 1 for i in range(steps.ndim)]
-        scale, zero = scale.reshape(shape), zero.reshape(shape)
-    return np.asarray((steps - zero) * scale, np.float32)
 
 
 @torch.no_grad()

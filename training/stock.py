@@ -15,18 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
-from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import helper
 from torch import Tensor
 
 from models.records import UsageError
+from training.constants import Array, folded
 from training.networks.stock import HEAD, INPUT, Node, StockNet, stock, to_tree
 from training.norms import unfold
 
-Array = npt.NDArray[Any]
 Weights = dict[str, Array]
 """Name of a module's tensor, `<node>.weight` or `<node>.bias` -> values."""
 
@@ -84,7 +82,7 @@ def parse(file: onnx.ModelProto, constants: Mapping[str, Array]) -> Parsed:
         if all(output in known for output in node.output):
             continue
         if node.input and all(name in known for name in node.input if name):
-            known[node.output[0]] = _folded(node, known, file.opset_import)
+            known[node.output[0]] = folded(node, known, file.opset_import)
         else:
             reader.read(node)
     nodes, weights = reader.nodes, reader.weights
@@ -109,17 +107,6 @@ def _before_decision(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
             needed.update(node.input)
             kept.append(node)
     return kept[::-1]
-
-
-def _folded(
-    node: onnx.NodeProto, known: Mapping[str, Array], opset: Sequence[onnx.OperatorSetIdProto]
-) -> Array:
-    """What an operator gives whose inputs are all known."""
-    inputs = [numpy_helper.from_array(known[name], name) for name in dict.fromkeys(node.input) if name]
-    output = helper.make_empty_tensor_value_info(node.output[0])
-    graph = helper.make_graph([node], "constant", [], [output], inputs)
-    outputs: Any = ReferenceEvaluator(helper.make_model(graph, opset_imports=opset)).run(None, {})
-    return np.asarray(outputs[0])
 
 
 @dataclass
@@ -386,6 +373,12 @@ class _Reader:
             )
         return self._add("enlarge", node.input[:1], scale=[float(factor) for factor in scales[2:]])
 
+    def _depthtospace(self, node: onnx.NodeProto, a: dict[str, Any]) -> str:
+        layer, size = self._node(self._value(node.input[0])), int(a["blocksize"])
+        if layer is None or layer.op != "conv" or layer.attributes["outputs"] != size**2:
+            raise StockError("it has a DepthToSpace of more than one channel, which is not known here")
+        return self._add("pixel_shuffle", node.input, size=size)
+
     def _concat(self, node: onnx.NodeProto, a: dict[str, Any]) -> str:
         return self._add("concat", node.input, axis=a["axis"])
 
@@ -498,11 +491,17 @@ def _features(nodes: Sequence[Node]) -> str:
     """Where a detector's head begins: at the convolution before the transposed ones."""
     by_name = {node.name: node for node in nodes}
     node = nodes[-1]
-    while node.op in ("conv_transpose", "relu", "hard_swish", "shift"):
+    while node.op in ("conv_transpose", "relu", "hard_swish", "shift", "pixel_shuffle") or _is_pointwise(
+        node
+    ):
         node = by_name[node.inputs[0]]
     if node.op != "conv" or node.inputs[0] not in by_name:
         raise StockError("its last layers are not a convolution and transposed ones")
     return node.inputs[0]
+
+
+def _is_pointwise(node: Node) -> bool:
+    return node.op == "conv" and list(node.attributes["kernel_size"]) == [1, 1]
 
 
 def with_norms(parsed: Parsed) -> Parsed:

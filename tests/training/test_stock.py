@@ -158,15 +158,16 @@ def test_height_stays_what_it_was_for_the_mean_of_the_rows(starts: dict[str, Sta
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
-def test_without_gelu_a_network_says_about_the_same(starts: dict[str, Start]) -> None:
-    swapped = without_gelu(starts["detection"])
+@pytest.mark.parametrize(("op", "least"), [("hard_swish", 0.8), ("silu", 0.97)])
+def test_without_gelu_a_network_says_about_the_same(starts: dict[str, Start], op: str, least: float) -> None:
+    swapped = without_gelu(starts["detection"], op)
     nodes = from_tree(swapped.network.options["nodes"])
-    assert not any(node.op == "gelu" for node in nodes) and any(node.op == "hard_swish" for node in nodes)
+    assert not any(node.op == "gelu" for node in nodes) and any(node.op == op for node in nodes)
     image = torch.from_numpy(specimen_input(_spec("detection")))
     with torch.inference_mode():
         expected, got = built(starts["detection"])(image), built(swapped)(image)
     both = ((got > 0.3) & (expected > 0.3)).sum() / ((got > 0.3) | (expected > 0.3)).sum()
-    assert both > 0.8  # text stays text, before anything was trained
+    assert both > least  # text stays text, before anything was trained
 
 
 @pytest.mark.parametrize("model", ["detection", "recognition"])
@@ -183,7 +184,8 @@ def test_exported_stock_network_can_be_recovered_again(
     again = start_from_stock(file, spec)  # raises where it says something else
     assert again.charset == (start.charset if model == "recognition" else ())
     nodes = from_tree(start.network.options["nodes"])
-    if not any(node.op in ("scale", "shift") for node in nodes):
+    # An exported detector has other layers than the network, and is read as a stock file is.
+    if model == "recognition" and not any(node.op in ("scale", "shift") for node in nodes):
         recover(file, build_network(start.network.name, start.network.options), spec)
 
 
@@ -193,7 +195,7 @@ def test_network_is_fitted_to_what_a_configuration_asks_for(
     settings = ["network.name=pretrained", "data.shape.height=32", "data.charset='=0123456789'"]
     config = load_config("recognition", settings)
     spec = small.manifest.recognition
-    start = fit(starts["recognition"], spec, config, gelu=False)
+    start = fit(starts["recognition"], spec, config, gelu="hard_swish")
     assert start.charset == tuple("0123456789")
     assert built(start)(torch.zeros(1, 1, 32, 320)).shape == (1, 40, 11)
     save_start(start, config, tmp_path / "start.safetensors")
@@ -212,7 +214,7 @@ def test_stock_configurations_take_a_step(starts: dict[str, Start], small: Bundl
     sources = {"recognition": f"shard: '{tmp_path / 'lines'}'", "detection": f"labels: '{tmp_path}'"}
     for model, source in sources.items():
         config = load_config(f"{model}_stock", [f"data.sources=[{{{source}}}]", "data.dev=[]"])
-        start = fit(starts[model], getattr(small.manifest, model), config, gelu=False)
+        start = fit(starts[model], getattr(small.manifest, model), config, gelu="hard_swish")
         task = build_task(replace(config, network=start.network))
         task.system.net.load_state_dict(start.weights)
         assert torch.isfinite(task.system.loss(task.train[0])["loss"])
@@ -221,11 +223,11 @@ def test_stock_configurations_take_a_step(starts: dict[str, Start], small: Bundl
             assert frozen and not any(p.requires_grad for p in frozen)
 
 
-def test_own_networks_have_no_gelu_to_leave_out(small: Bundle) -> None:
+def test_own_networks_have_no_gelu_to_replace(small: Bundle) -> None:
     start = start_from_bundle(load_bundle("latin"), "direction")
     assert start.network.name != "stock"
     with pytest.raises(UsageError, match="only PP-OCR's own networks"):
-        fit(start, load_bundle("latin").manifest.direction, load_config("direction"), gelu=False)
+        fit(start, load_bundle("latin").manifest.direction, load_config("direction"), gelu="hard_swish")
 
 
 def graph_of(nodes: list[Any], weights: dict[str, Any], output: str = "y") -> onnx.ModelProto:

@@ -155,6 +155,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "average_pool": lambda a, x: _pooled(x, a, F.avg_pool2d, count_include_pad=a.get("include_pad", False)),
     "pad": lambda a, x: F.pad(x, a["pads"], value=-math.inf if a.get("lowest") else 0.0),
     "enlarge": lambda a, x: F.interpolate(x, scale_factor=tuple(a["scale"])),
+    "pixel_shuffle": lambda a, x: F.pixel_shuffle(x, a["size"]),
     "concat": lambda a, *xs: torch.cat(xs, a["axis"]),
     "squeeze": lambda a, x: _squeeze(x, a),
     "unsqueeze": lambda a, x: _unsqueeze(x, a),
