@@ -662,9 +662,9 @@ class TestHttp:
 
     @pytest.mark.usefixtures("cloud")
     def test_what_a_server_says_of_an_error_moves_no_terminal(self) -> None:
-        with saying([b"HTTP/1.1 400 \x1b[31mred\x9b2J\r\nContent-Length: 0\r\n\r\n"]) as server:
-            with pytest.raises(InputError, match=r"\[31mred") as caught:
-                storage.read(f"{server.url()}/a")
+        answer = b"HTTP/1.1 400 \x1b[31mred\x9b2J\r\nContent-Length: 0\r\n\r\n"
+        with saying([answer]) as server, pytest.raises(InputError, match=r"\[31mred") as caught:
+            storage.read(f"{server.url()}/a")
         assert caught.value.message.isprintable()
 
     @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
     def attempt() -> Blob:
         with _get(uri, {}) as answer:
             if answer.status_code not in _WHOLE:
-                status = answer.status_code
-                raise InputError("unsupported", f"{redacted(uri)}: the answer is not the file (HTTP {status})")
+                shown = redacted(uri)
+                raise InputError("unsupported", f"{shown}: HTTP {answer.status_code} is not the file")
             return Blob(_body(uri, answer, max_bytes), bare(answer.headers.get("ETag")))
 
     return _call(uri, attempt, deadline_s)
