@@ -158,14 +158,16 @@ def _edges(rgba: npt.NDArray[np.uint8]) -> tuple[float, float]:
     alpha = rgba[..., 3]
     if alpha.min() == alpha.max():
         return 0.0, 0.0
-    edges = alpha * (255.0 - cv2.blur(alpha, (_EDGE, _EDGE)))
-    return float(edges.sum()), float((edges * cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)).sum())
+    edges = cv2.multiply(alpha, ~cv2.blur(alpha, (_EDGE, _EDGE)), dtype=cv2.CV_32F)
+    lightness = cv2.multiply(edges, cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY), dtype=cv2.CV_32F)
+    return cv2.sumElems(edges)[0], cv2.sumElems(lightness)[0]
 
 
 def _over(rgba: npt.NDArray[np.uint8], ground: int) -> Image:
-    opacity = rgba[..., 3:].astype(np.uint16)
-    blended = (rgba[..., 2::-1] * opacity + ground * (255 - opacity) + 127) // 255
-    return blended.astype(np.uint8)
+    # By how much a colour differs from a ground of 0 or 255 is what of it the opacity lets stand.
+    differs = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGR) ^ np.uint8(ground)
+    opacity = cv2.cvtColor(rgba[..., 3], cv2.COLOR_GRAY2BGR)
+    return as_image(cv2.multiply(differs, opacity, scale=1 / 255)) ^ np.uint8(ground)
 
 
 def _gray_to_bgr(gray: npt.NDArray[np.uint8]) -> Image:

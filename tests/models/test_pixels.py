@@ -143,6 +143,12 @@ class TestGround:
         image = self.letters(ink, opacity)
         assert (to_bgr(image) == blended(image, ground)).all()
 
+    @pytest.mark.parametrize("ground", [0, 255])
+    def test_every_colour_and_opacity_is_blended_to_the_nearest(self, ground: int) -> None:
+        opacity, color = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+        rgba = np.dstack([color, color[::-1], color.T, opacity])
+        assert (pixels._over(rgba, ground) == blended(Image.fromarray(rgba), ground)).all()
+
     def test_of_light_letters_beside_a_dark_picture(self) -> None:
         image = self.letters((255, 255, 255))
         image.paste((20, 30, 40, 255), (0, 0, 150, 60))

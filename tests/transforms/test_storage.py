@@ -645,6 +645,28 @@ class TestHttp:
         assert len(server.requests) == 2
         assert "cookie" not in server.requests[1].lower()
 
+    @pytest.mark.usefixtures("cloud")
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [("200 OK", None), ("203 Changed", None), ("202 Later", "unsupported"), ("206 Part", "unsupported"),
+         ("300 Choose", "unsupported"), ("302 Found", "unsupported")],
+    )  # fmt: skip
+    def test_only_an_answer_that_is_the_file_is_read_as_it(self, status: str, kind: str | None) -> None:
+        with saying([f"HTTP/1.1 {status}\r\nContent-Length: 6\r\n\r\npixels".encode()]) as server:
+            if kind is None:
+                assert storage.read(f"{server.url()}/a").data == b"pixels"
+                return
+            with pytest.raises(InputError, match=rf"/a: .*HTTP {status[:3]}\b") as caught:
+                storage.read(f"{server.url()}/a")
+        assert caught.value.kind == kind
+
+    @pytest.mark.usefixtures("cloud")
+    def test_what_a_server_says_of_an_error_moves_no_terminal(self) -> None:
+        answer = b"HTTP/1.1 400 \x1b[31mred\x9b2J\r\nContent-Length: 0\r\n\r\n"
+        with saying([answer]) as server, pytest.raises(InputError, match=r"\[31mred") as caught:
+            storage.read(f"{server.url()}/a")
+        assert caught.value.message.isprintable()
+
     @pytest.mark.parametrize(
         ("headers", "body", "kind"),
         [

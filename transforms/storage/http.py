@@ -31,6 +31,9 @@ _CONNECT_S = 10.0
 _SILENCE_S = 30.0
 _CHUNK = 1 << 20
 
+_WHOLE = (200, 203, 204)
+"""What answers say that are a whole file; those of 204 are empty ones."""
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _PUBLIC6 = ipaddress.ip_network("2000::/3")
 """What is given out of IPv6. All else is of a link or a site, or stands for an IPv4 address."""
@@ -71,6 +74,9 @@ def read(uri: str, max_bytes: int | None, deadline_s: float = DEADLINE_S) -> Blo
 
     def attempt() -> Blob:
         with _get(uri, {}) as answer:
+            if answer.status_code not in _WHOLE:
+                shown = redacted(uri)
+                raise InputError("unsupported", f"{shown}: HTTP {answer.status_code} is not the file")
             return Blob(_body(uri, answer, max_bytes), bare(answer.headers.get("ETag")))
 
     return _call(uri, attempt, deadline_s)

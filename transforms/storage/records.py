@@ -72,7 +72,7 @@ def http_error(uri: str, status: int | None, reason: str, retry_after: str | Non
         reason: what the answer says of it.
         retry_after: its header of that name, in seconds.
     """
-    shown, reason = redacted(uri), redacted(reason)
+    shown, reason = redacted(uri), "".join(filter(str.isprintable, redacted(reason)))
     if status == 404 or status == 410:
         return InputError("not_found", f"{shown}: there is no such file")
     if status in (401, 403):
