@@ -70,14 +70,34 @@ def run_down(polygons: Quad) -> npt.NDArray[np.bool_]:
     width, height = np.abs(across), np.abs(down)
     tall = height >= LONG * width
     long = tall | (width >= LONG * height)
-    speaks = (tall & (np.count_nonzero(tall) > 1)) | (width >= WIDE * height)
-    excess = np.abs(width - height) / np.maximum(np.maximum(width, height), 1e-6)
-    axis = main_axis((np.where(tall, down, across) * excess)[speaks])
-    nearer = (
-        np.abs((down * axis.conjugate()).real) * width > np.abs((across * axis.conjugate()).real) * height
-    )
+    along = _long_axis(across, down).conjugate()
+    nearer = np.abs((down * along).real) * width > np.abs((across * along).real) * height
     downwards: npt.NDArray[np.bool_] = np.where(long, tall, nearer)
     return downwards
+
+
+def lies_on_side(polygons: Quad, weights: npt.NDArray[np.float64]) -> bool:
+    """Whether the long rectangles of a page, (N, 4, 2), run up or down it rather than across.
+
+    Args:
+        polygons: of the page's text.
+        weights: (N,), how much each counts.
+    """
+    axis = _long_axis(_sides(polygons, 0, 1), _sides(polygons, 0, 3), weights)
+    return abs(axis.imag) > abs(axis.real)
+
+
+def _long_axis(
+    across: npt.NDArray[np.complex128],
+    down: npt.NDArray[np.complex128],
+    weights: npt.NDArray[np.float64] | float = 1.0,
+) -> complex:
+    """The axis along which long and wide rectangles run, given by two sides; x where there are none."""
+    width, height = np.abs(across), np.abs(down)
+    tall = height >= LONG * width
+    speaks = (tall & (np.count_nonzero(tall) > 1)) | (width >= WIDE * height)
+    excess = np.abs(width - height) / np.maximum(np.maximum(width, height), 1e-6)
+    return main_axis((np.where(tall, down, across) * excess * weights)[speaks])
 
 
 def _sides(polygons: Quad, start: int, end: int) -> npt.NDArray[np.complex128]:
