@@ -72,13 +72,13 @@ class Detector:
         return tuple(Line(polygon, score) for polygon, score in regions)
 
     def _lies_on_side(self, regions: Sequence[Region]) -> bool:
-        """Whether the long lines run up or down, each weighed by how far it is over `box_threshold`.
+        """Whether the long lines run up or down, weighed by how sure the map is of them.
 
-        The digits of a column make up a false line across the true ones now and then, of which the map is
-        less sure.
+        The digits of a column make up false lines across the true ones now and then, as long as the page and
+        as many as its columns. But the map is less sure of them.
         """
         polygons, scores = zip(*regions, strict=True)
-        return lies_on_side(np.stack(polygons), np.array(scores) - self.spec.box_threshold)
+        return lies_on_side(np.stack(polygons), (np.array(scores) - self.spec.box_threshold) ** 2)
 
     def _on_its_side(self, page: Page, image: Image) -> list[Region]:
         """What the looks find on a page turned by 90 degrees counter-clockwise, as it stands unturned.

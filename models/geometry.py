@@ -97,9 +97,10 @@ def lies_on_side(polygons: Quad, weights: npt.NDArray[np.float64]) -> bool:
 
     Args:
         polygons: of the page's text.
-        weights: (N,), how much each counts.
+        weights: (N,), how much each counts, whatever its length.
     """
-    axis = _long_axis(_sides(polygons, 0, 1), _sides(polygons, 0, 3), weights)
+    across, down = _sides(polygons, 0, 1), _sides(polygons, 0, 3)
+    axis = _long_axis(across, down, weights / np.maximum(np.maximum(np.abs(across), np.abs(down)), 1e-6))
     return abs(axis.imag) > abs(axis.real)
 
 
