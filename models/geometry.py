@@ -17,6 +17,11 @@ LONG = 3.0
 """A rectangle this many times longer than wide holds a line that runs along it, whatever others do."""
 WIDE = 2.0
 """A rectangle this many times wider than high speaks for a page that runs across: digits are not wide."""
+SECTORS = 18
+"""Sectors of ten degrees, of the angles of axes; an axis is sought in three at a time."""
+ALIGNED = 0.3
+"""Where this part of a page's text runs along its edges, the page is upright or lies on its side, and what
+slants is labels."""
 LONGEST_ENLARGED = 2048
 """Pixels of length up to which a line is enlarged: what is longer and low is a rule more often than text."""
 
@@ -42,12 +47,23 @@ def _sorted(points: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.float
 
 
 def main_axis(sides: npt.NDArray[np.complexfloating]) -> complex:
-    """The axis along which sides run, each as x + iy, weighed by their lengths: of length 1, x without any.
+    """The axis along which most sides run, each as x + iy, weighed by their lengths.
+
+    It has length 1, and is x where there are none.
+
+    Slanted sides, such as labels below bars, do not tilt it: it is that of the heaviest sector. Sectors along
+    the edges of the page go before others from `ALIGNED` of all lengths on.
 
     Squares have twice the angle: sides that point the other way share an axis with the rest, and would cancel
     it out in a plain sum, leaving noise.
     """
-    axis = complex(np.sqrt((sides**2 / np.maximum(np.abs(sides), 1e-6)).sum()))
+    squares = sides**2 / np.maximum(np.abs(sides), 1e-6)
+    sectors = np.rint(np.angle(squares) * (SECTORS / (2 * np.pi))).astype(np.intp) % SECTORS
+    parts = np.bincount(sectors, squares.real, SECTORS) + 1j * np.bincount(sectors, squares.imag, SECTORS)
+    sums = parts + np.roll(parts, 1) + np.roll(parts, -1)
+    upright = sums[:: SECTORS // 2]
+    best = upright if np.abs(upright).max() >= ALIGNED * np.abs(squares).sum() else sums
+    axis = complex(np.sqrt(best[np.abs(best).argmax()]))
     return axis / abs(axis) if axis else 1 + 0j
 
 
@@ -70,14 +86,35 @@ def run_down(polygons: Quad) -> npt.NDArray[np.bool_]:
     width, height = np.abs(across), np.abs(down)
     tall = height >= LONG * width
     long = tall | (width >= LONG * height)
-    speaks = (tall & (np.count_nonzero(tall) > 1)) | (width >= WIDE * height)
-    excess = np.abs(width - height) / np.maximum(np.maximum(width, height), 1e-6)
-    axis = main_axis((np.where(tall, down, across) * excess)[speaks])
-    nearer = (
-        np.abs((down * axis.conjugate()).real) * width > np.abs((across * axis.conjugate()).real) * height
-    )
+    along = _long_axis(across, down).conjugate()
+    nearer = np.abs((down * along).real) * width > np.abs((across * along).real) * height
     downwards: npt.NDArray[np.bool_] = np.where(long, tall, nearer)
     return downwards
+
+
+def lies_on_side(polygons: Quad, weights: npt.NDArray[np.float64]) -> bool:
+    """Whether the long rectangles of a page, (N, 4, 2), run up or down it rather than across.
+
+    Args:
+        polygons: of the page's text.
+        weights: (N,), how much each counts, whatever its length.
+    """
+    across, down = _sides(polygons, 0, 1), _sides(polygons, 0, 3)
+    axis = _long_axis(across, down, weights / np.maximum(np.maximum(np.abs(across), np.abs(down)), 1e-6))
+    return abs(axis.imag) > abs(axis.real)
+
+
+def _long_axis(
+    across: npt.NDArray[np.complex128],
+    down: npt.NDArray[np.complex128],
+    weights: npt.NDArray[np.float64] | float = 1.0,
+) -> complex:
+    """The axis along which long and wide rectangles run, given by two sides; x where there are none."""
+    width, height = np.abs(across), np.abs(down)
+    tall = height >= LONG * width
+    speaks = (tall & (np.count_nonzero(tall) > 1)) | (width >= WIDE * height)
+    excess = np.abs(width - height) / np.maximum(np.maximum(width, height), 1e-6)
+    return main_axis((np.where(tall, down, across) * excess * weights)[speaks])
 
 
 def _sides(polygons: Quad, start: int, end: int) -> npt.NDArray[np.complex128]:

@@ -47,9 +47,10 @@ from `TOO_LARGE` on, the look finds pieces of a line and a coarser one replaces 
 SURER = 0.25
 """How far a coarse look's probability must lie above `box_threshold` where other looks found nothing, as a
 part of the way to 1: the smaller a picture is, the more of its shapes look like letters."""
-HOLDS_LINES, IS_THERE = 0.3, 0.6
-"""Parts of a coarse region's area. Where lower lines cover the first, the region is these lines run together;
-where a single region covers the second, that region has found it before."""
+HOLDS_LINES, HOLDS_SURER, IS_THERE = 0.3, 0.1, 0.6
+"""Parts of a coarse region's area. Where lower lines cover the first, or lower and surer
+ones the second, it is these lines run together, such as the digits of a column. Where a single one covers
+the third, that one has found it before."""
 
 
 def page_scale(width: int, height: int, spec: DetectionSpec) -> float:
@@ -179,8 +180,10 @@ def _with(regions: list[Region], large: Region, sure: float, replaces: bool) -> 
     polygon, score = large
     half, area = line_height(polygon) / 2, _area(polygon)
     shared = [(region, _shared_area(polygon, region[0])) for region in regions]
-    lines = sum(part for region, part in shared if line_height(region[0]) < half)
-    if lines >= HOLDS_LINES * area or any(part >= IS_THERE * area for _, part in shared):
+    lower = [(region[1], part) for region, part in shared if line_height(region[0]) < half]
+    is_there = any(part >= IS_THERE * area for _, part in shared)
+    covered, surer = sum(part for _, part in lower), sum(part for told, part in lower if told > score)
+    if is_there or covered >= HOLDS_LINES * area or surer >= HOLDS_SURER * area:
         return regions
     pieces = [part > _area(region[0]) / 2 and line_height(region[0]) >= half for region, part in shared]
     told = sum(region[1] * part for region, part in itertools.compress(shared, pieces))

@@ -71,6 +71,20 @@ def test_lines_across_the_others_come_last(degrees: float) -> None:
     assert reading_order(page) == [*range(1, 13), 0]
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 270])
+def test_slanted_labels_of_a_chart_do_not_tilt_it(degrees: float) -> None:
+    title = quad(330, 34, 610, 35)
+    figures = [quad(170 + 85 * bar, 300 + 4 * (-1) ** bar, 50) for bar in range(12)]
+    labels = [turned(quad(0, 0, 140), -43) + np.float32([100 + 85 * bar, 750]) for bar in range(12)]
+    page = [turned(polygon, degrees) for polygon in [title, *figures, *labels]]
+    assert reading_order(page) == list(range(25))
+
+
+@pytest.mark.parametrize("degrees", [-40, 10, 30, 60])
+def test_a_page_that_slants_as_a_whole_is_read_along_its_lines(degrees: float) -> None:
+    assert reading_order([turned(polygon, degrees) for polygon in RECEIPT]) == list(range(len(RECEIPT)))
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_order(count: int) -> None:
     assert reading_order([quad(0, 0, 10)] * count) == list(range(count))
