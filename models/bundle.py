@@ -218,7 +218,7 @@ class Bundle:
         folder: of its own files.
         id: the SHA-256 of the manifest's bytes, or, where models are taken from other bundles, of those bytes
             and the other bundles' ids.
-        taken: other bundles' files, by digest.
+        taken: files of models that have a `bundle`, by digest.
     """
 
     manifest: Manifest
@@ -228,7 +228,7 @@ class Bundle:
 
     def model_path(self, model: ModelFile) -> Path:
         """Path of one of the bundle's model files."""
-        return self.taken.get(model.sha256) or self.folder / model.file
+        return self.taken[model.sha256] if model.bundle else self.folder / model.file
 
 
 def list_bundles() -> dict[str, Path]:
@@ -258,9 +258,11 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
             f"or one of: {known}"
         ) from None
     manifest = parse_manifest(data, str(folder / MANIFEST))
-    others = [_part(name) for name in dict.fromkeys(model.bundle for model in manifest.models) if name]
-    taken = {model.sha256: other.model_path(model) for other in others for model in other.manifest.models}
-    identity = _digest_of(data, *(other.id.encode() for other in others))
+    others = {model.bundle: _part(model.bundle) for model in manifest.models if model.bundle}
+    taken = {
+        model.sha256: others[model.bundle].folder / model.file for model in manifest.models if model.bundle
+    }
+    identity = _digest_of(data, *(other.id.encode() for other in others.values()))
     bundle = Bundle(manifest, _files_folder(manifest, folder), identity, taken)
     if check:
         for problem in verify(bundle):
@@ -285,10 +287,12 @@ def _part(name: str) -> Bundle:
 
 def with_second(bundle: Bundle, other: Bundle) -> Bundle:
     """A bundle with the recogniser of another one as its second; its id covers both."""
-    second = replace(other.manifest.recognition, bundle=other.manifest.name, bundle_id=other.id)
-    taken = {**bundle.taken, second.sha256: other.model_path(second)}
+    theirs = other.manifest.recognition
+    second = replace(theirs, bundle=other.manifest.name, bundle_id=other.id)
+    taken = {**bundle.taken, second.sha256: other.model_path(theirs)}
     identity = _digest_of(bundle.id.encode(), other.id.encode())
-    return Bundle(replace(bundle.manifest, second=second), bundle.folder, identity, taken)
+    name = f"{bundle.manifest.name} + {other.manifest.name}"
+    return Bundle(replace(bundle.manifest, name=name, second=second), bundle.folder, identity, taken)
 
 
 def _digest_of(*parts: bytes) -> str:

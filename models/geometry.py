@@ -136,10 +136,18 @@ def recut(page: Page, margin: float = 0.0, one_channel: bool = False, least_heig
     image = gray(page.image) if one_channel else page.image
     quads = grow(np.stack([line.polygon for line in page.lines]), margin) * _to_image(page, image)
     lines = tuple(
-        replace(line, crop=crop_quad(image, quad, least_height))
+        replace(line, crop=_upright(image, quad, least_height))
         for line, quad in zip(page.lines, quads, strict=True)
     )
     return replace(page, image=None, lines=lines)
+
+
+def _upright(image: Image, quad: Quad, least_height: int) -> Image:
+    """The pixels inside a polygon that starts at its text's top left: cut out, and turned as `_cut` does."""
+    ordered = order_corners(quad)
+    turns = int(np.argmin(np.abs(ordered - quad[0]).sum(axis=1)))
+    crop = crop_quad(image, ordered, least_height, downwards=turns % 2 == 1)
+    return np.ascontiguousarray(np.rot90(crop, turns))
 
 
 def _to_image(page: Page, image: Image) -> npt.NDArray[np.float32]:
