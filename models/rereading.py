@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from models.bundle import RecognitionSpec
+from models.ctc import log_odds
 from models.doubt import marked_together
 from models.geometry import recut
 from models.recognition import Recognizer, is_text
 from models.records import Line, Page
+
+FAVOUR = 1.0
+"""What is added to the log odds of the second reading: where one recogniser is unsure, a larger one is right
+more often than both say. docs/performance.md has other values' figures."""
 
 
 class Rereader:
@@ -53,10 +58,9 @@ class Rereader:
         return replace(page, image=None, lines=marked_together(kept))
 
     def _better(self, first: Line, second: Line) -> Line:
-        """The reading that is text, where but one is, or the surer one; it keeps the other's confidence."""
-        stands = second.confidence > first.confidence
-        if is_text(first, self._first) != is_text(second, self._second.spec):
-            stands = is_text(second, self._second.spec)
-        if stands:
+        """The reading that is text, where but one is, else the surer one; with the other's confidence."""
+        text = is_text(second, self._second.spec)
+        surer = log_odds(second.confidence) + FAVOUR >= log_odds(first.confidence)
+        if surer if text == is_text(first, self._first) else text:
             return replace(second, recognizer=2, other_confidence=first.confidence)
         return replace(first, other_confidence=second.confidence)

@@ -132,6 +132,7 @@ def reread(first: tuple[str, float, float], second: tuple[str, float, float], be
     ("first", "second", "stands"),
     [
         pytest.param(("a", 0.5, 0.9), ("A", 0.6, 0.9), "A", id="the surer one"),
+        pytest.param(("a", 0.5, 0.9), ("A", 0.4, 0.9), "A", id="the second in doubt"),
         pytest.param(("a", 0.5, 0.9), ("A", 0.1, 0.9), "a", id="a much surer first one"),
         pytest.param(("a", 0.5, 0.79), ("A", 0.1, 0.61), "A", id="the first is no text by its own measure"),
         pytest.param(("a", 0.5, 0.81), ("A", 0.9, 0.59), "a", id="the second is none by its own"),
