@@ -13,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=$here/.venv/bin
 
 extras=pdf
-case "$*" in *ppocrv6*) extras+=,ppocrv6 ;; esac
+case "$*" in *ppocrv6* | *careful*) extras+=,ppocrv6 ;; esac
 case "$*" in *gs://*) extras+=,gcp ;; esac
 "$here/scripts/setup.sh" "$extras"
 

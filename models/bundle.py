@@ -13,7 +13,8 @@ import importlib.util
 import json
 import re
 import shutil
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -24,6 +25,12 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 MODELS = ("detection", "direction", "recognition")
 """A manifest's models by name."""
+SECOND = "second"
+"""The name of one that a manifest may have besides."""
+SECOND_BELOW = 0.6
+"""Below this confidence a second recogniser is asked, unless its bundle or the job says otherwise."""
+WHICH_FILE = ("file", "sha256", "bundle", "bundle_id")
+"""Values that say which file a model is; the others say how it is used."""
 _BUILT_IN = Path(__file__).parent / "bundles"
 
 Color = Literal["bgr", "rgb", "gray"]
@@ -35,6 +42,15 @@ class ModelFile:
 
     A pixel value v of 0 to 255 enters channel c as `(v / 255 - mean[c]) / std[c]`, channels in `color`'s
     order.
+
+    Attributes:
+        file: where the file lies in the bundle's folder.
+        sha256: of the file, lower-case hexadecimal.
+        color: the order of the channels.
+        mean: of each channel.
+        std: likewise.
+        bundle: the built-in bundle whose file it is; empty: this bundle's own.
+        bundle_id: the id that the other bundle must have; empty: any.
     """
 
     file: str
@@ -42,6 +58,8 @@ class ModelFile:
     color: Color
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bundle: str = field(default="", kw_only=True)
+    bundle_id: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +179,8 @@ class Manifest:
     Attributes:
         package: name of an installed package whose data files the models are (one that is in no other), or
             empty where they lie beside the manifest. It is found, not imported.
+        second: the recogniser that reads the lines again of which the first is not sure; None: none does.
+        second_below: a line is read again where the first recogniser's confidence is less.
     """
 
     name: str
@@ -173,12 +193,15 @@ class Manifest:
     description: str = ""
     source: str = ""
     package: str = ""
+    second: RecognitionSpec | None = None
+    second_below: float = SECOND_BELOW
     format: int = FORMAT
 
     @property
     def models(self) -> tuple[ModelFile, ...]:
-        """Its models, in the order of `MODELS`."""
-        return self.detection, self.direction, self.recognition
+        """Its models, in the order of `MODELS`, and the second recogniser where there is one."""
+        first = (self.detection, self.direction, self.recognition)
+        return first if self.second is None else (*first, self.second)
 
     @property
     def one_channel(self) -> bool:
@@ -188,15 +211,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A loaded bundle: a manifest, its files' folder, and its id (the SHA-256 of the manifest's bytes)."""
+    """A loaded bundle.
+
+    Attributes:
+        manifest: what it says, with the values of models that are taken from other bundles filled in.
+        folder: of its own files.
+        id: the SHA-256 of the manifest's bytes, or, where models are taken from other bundles, of those bytes
+            and the other bundles' ids.
+        taken: files of models that have a `bundle`, by digest.
+    """
 
     manifest: Manifest
     folder: Path
     id: str
+    taken: Mapping[str, Path] = field(default_factory=dict)
 
     def model_path(self, model: ModelFile) -> Path:
         """Path of one of the bundle's model files."""
-        return self.folder / model.file
+        return self.taken[model.sha256] if model.bundle else self.folder / model.file
 
 
 def list_bundles() -> dict[str, Path]:
@@ -226,11 +258,45 @@ def load_bundle(name_or_folder: str | Path, *, check: bool = True) -> Bundle:
             f"or one of: {known}"
         ) from None
     manifest = parse_manifest(data, str(folder / MANIFEST))
-    bundle = Bundle(manifest, _files_folder(manifest, folder), hashlib.sha256(data).hexdigest())
+    others = {model.bundle: _part(model.bundle) for model in manifest.models if model.bundle}
+    taken = {
+        model.sha256: others[model.bundle].folder / model.file for model in manifest.models if model.bundle
+    }
+    identity = _digest_of(data, *(other.id.encode() for other in others.values()))
+    bundle = Bundle(manifest, _files_folder(manifest, folder), identity, taken)
     if check:
         for problem in verify(bundle):
             raise UsageError(f"bundle {manifest.name!r}: {problem}")
     return bundle
+
+
+def _part(name: str) -> Bundle:
+    """A bundle from which another one takes models.
+
+    Raises:
+        UsageError: there is no built-in bundle of this name, it is put together itself, or its models'
+            package is not installed.
+    """
+    if name not in list_bundles():
+        raise UsageError(f"there is no built-in bundle {_shown(name)}: a model is taken from one of those")
+    bundle = load_bundle(name, check=False)
+    if bundle.taken:
+        raise UsageError(f"{name} is put together itself: name the bundle that it takes the model from")
+    return bundle
+
+
+def with_second(bundle: Bundle, other: Bundle) -> Bundle:
+    """A bundle with the recogniser of another one as its second; its id covers both."""
+    theirs = other.manifest.recognition
+    second = replace(theirs, bundle=other.manifest.name, bundle_id=other.id)
+    taken = {**bundle.taken, second.sha256: other.model_path(theirs)}
+    identity = _digest_of(bundle.id.encode(), other.id.encode())
+    name = f"{bundle.manifest.name} + {other.manifest.name}"
+    return Bundle(replace(bundle.manifest, name=name, second=second), bundle.folder, identity, taken)
+
+
+def _digest_of(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def verify(bundle: Bundle) -> list[str]:
@@ -273,7 +339,16 @@ def write_bundle(manifest: Manifest, folder: Path) -> Bundle:
     Raises:
         UsageError: a model file is missing or differs from the manifest's digest.
     """
-    text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
+    return write_manifest(asdict(manifest), folder)
+
+
+def write_manifest(values: Mapping[str, Any], folder: Path) -> Bundle:
+    """Writes `manifest.json` of these values, and loads the result with all checks.
+
+    Raises:
+        UsageError: a value cannot be, or a model file is missing or differs from its digest.
+    """
+    text = json.dumps(values, ensure_ascii=False, indent=1)
     aside = folder / f"{MANIFEST}.part"
     aside.write_text(text + "\n", encoding="utf-8")
     aside.replace(folder / MANIFEST)
@@ -314,7 +389,11 @@ def parse_manifest(data: bytes, origin: str) -> Manifest:
             raise UsageError(
                 f"format is {raw.get('format')!r}, this version reads {FORMAT}: upgrade one of the two"
             )
-        specs = {name: _record(spec, raw[name], f"{name}.") for name, spec in _SPECS.items()}
+        specs = {
+            name: _record(spec, _completed(raw[name], name), f"{name}.")
+            for name, spec in _SPECS.items()
+            if name in MODELS or raw.get(name) is not None
+        }
         manifest = _record(Manifest, {**raw, **specs})
         _check(manifest)
     except UsageError as error:
@@ -322,6 +401,31 @@ def parse_manifest(data: bytes, origin: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{origin} is not a bundle's manifest: {type(error).__name__}: {error}") from None
     return manifest
+
+
+def _completed(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """A model's values, with those of the bundle that it is taken from in the place of what is not said.
+
+    Raises:
+        UsageError: it cannot be taken from there.
+    """
+    if not values.get("bundle"):
+        return values
+    try:
+        other = _part(values["bundle"])
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if (wanted := values.get("bundle_id")) and wanted != other.id:
+        raise UsageError(
+            f"{name} is of the bundle {values['bundle']} with the id {_shown(wanted)}, and the one installed "
+            f"has {other.id[:12]}…: compose the bundle again, or install the version that it was made with"
+        )
+    return {**asdict(getattr(other.manifest, counterpart(name))), **values}
+
+
+def counterpart(name: str) -> str:
+    """The model of another bundle that a model is taken from: a second recogniser is the other's first."""
+    return "recognition" if name == SECOND else name
 
 
 _LARGEST = 1e9
@@ -334,6 +438,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _SIDE = (1, 10_000)
 """Pixels."""
 _PART = (0, 1)
+_RECOGNITION: dict[str, tuple[float, float]] = {
+    "height": _SIDE,
+    "widths": (1, 100_000),
+    "margin": (0, 10),
+    "squeeze": _PART,
+    "least_height": (0, 10_000),
+    "min_confidence": _PART,
+    "review_threshold": _PART,
+    "cell_gap": (0, 10_000),
+}
 _BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "detection": {
         "limit": _SIDE,
@@ -345,29 +459,22 @@ _BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
         "min_side": (0, 10_000),
     },
     "direction": {"height": _SIDE, "width": _SIDE, "threshold": _PART},
-    "recognition": {
-        "height": _SIDE,
-        "widths": (1, 100_000),
-        "margin": (0, 10),
-        "squeeze": _PART,
-        "least_height": (0, 10_000),
-        "min_confidence": _PART,
-        "review_threshold": _PART,
-        "cell_gap": (0, 10_000),
-    },
+    "recognition": _RECOGNITION,
+    SECOND: _RECOGNITION,
 }
 """The least and the most that the numbers of models may be."""
 _SPECS: dict[str, type[ModelFile]] = {
     "detection": DetectionSpec,
     "direction": DirectionSpec,
     "recognition": RecognitionSpec,
+    SECOND: RecognitionSpec,
 }
 _Record = TypeVar("_Record")
 
 
 def _record(kind: type[_Record], values: dict[str, Any], section: str = "") -> _Record:
     """Builds a dataclass from JSON values: unknown keys are refused, lists become tuples."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
         raise UsageError(f"unknown key {unknown[0]!r}")
     wanted = get_type_hints(kind)
@@ -407,22 +514,32 @@ def _check(manifest: Manifest) -> None:
             raise UsageError(f"{model.file}: a model file must lie inside the bundle")
     if not manifest.name.isprintable():
         raise UsageError(f"name is {_shown(manifest.name)}, which cannot be printed")
-    recognition = manifest.recognition
-    if not recognition.charset or any(not isinstance(char, str) or not char for char in recognition.charset):
-        raise UsageError("recognition.charset must be a list of non-empty strings")
-    if not recognition.widths or list(recognition.widths) != sorted(set(recognition.widths)):
-        raise UsageError("recognition.widths must be a non-empty ascending list")
-    for section, bounds in _BOUNDS.items():
-        for key, (least, most) in bounds.items():
-            value = getattr(getattr(manifest, section), key)
-            if not all(
-                least <= number <= most for number in (value if isinstance(value, tuple) else (value,))
-            ):
-                raise UsageError(f"{section}.{key} must be from {least:g} to {most:g}")
-    if recognition.confidence_scale <= 0:
-        raise UsageError("recognition.confidence_scale must be a number above 0")
-    if recognition.squeeze == 1:
-        raise UsageError("recognition.squeeze must be below 1")
+    for name, bounds in _BOUNDS.items():
+        if spec := getattr(manifest, name):
+            _check_bounds(name, spec, bounds)
+    _check_recognition("recognition", manifest.recognition)
+    if manifest.second is not None:
+        _check_recognition(SECOND, manifest.second)
+    if not 0 <= manifest.second_below <= 1:
+        raise UsageError("second_below must be from 0 to 1")
+
+
+def _check_bounds(name: str, spec: ModelFile, bounds: Mapping[str, tuple[float, float]]) -> None:
+    for key, (least, most) in bounds.items():
+        value = getattr(spec, key)
+        if not all(least <= number <= most for number in (value if isinstance(value, tuple) else (value,))):
+            raise UsageError(f"{name}.{key} must be from {least:g} to {most:g}")
+
+
+def _check_recognition(name: str, spec: RecognitionSpec) -> None:
+    if not spec.charset or any(not isinstance(char, str) or not char for char in spec.charset):
+        raise UsageError(f"{name}.charset must be a list of non-empty strings")
+    if not spec.widths or list(spec.widths) != sorted(set(spec.widths)):
+        raise UsageError(f"{name}.widths must be a non-empty ascending list")
+    if spec.confidence_scale <= 0:
+        raise UsageError(f"{name}.confidence_scale must be a number above 0")
+    if spec.squeeze == 1:
+        raise UsageError(f"{name}.squeeze must be below 1")
 
 
 def _files_folder(manifest: Manifest, folder: Path) -> Path:

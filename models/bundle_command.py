@@ -1,10 +1,11 @@
-"""`ppocr-bundle`: shows, verifies, lists and cuts bundles, and imports stock PP-OCR models.
+"""`ppocr-bundle`: shows, verifies, lists, cuts and composes bundles, and imports stock PP-OCR models.
 
 Usage:
   ppocr-bundle list
   ppocr-bundle verify ppocrv6-small
   ppocr-bundle import --generation v4 --detection d.onnx --recognition r.onnx --output v4
   ppocr-bundle cut ppocrv6-small --charset latin --output v6-latin
+  ppocr-bundle compose latin --second ppocrv6-small --second_below .9 --output mine
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.bundle import MODELS, Bundle, list_bundles, load_bundle, verify
+from models.bundle import MODELS, SECOND, SECOND_BELOW, Bundle, list_bundles, load_bundle, verify
 from models.bundle_arguments import about_of, add_arguments
+from models.compose import Composition, compose
 from models.import_stock import (
     CLASSIFIER_OF,
     GENERATIONS,
@@ -64,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_import(_add(commands, "import", _import, "make a bundle from stock PP-OCR ONNX files of v2 to v6"))
     _add_cut(_add(commands, "cut", _cut, "copy a bundle with a recogniser that knows fewer characters"))
+    _add_compose(_add(commands, "compose", _compose, "put a bundle together of other bundles' models"))
     return parser
 
 
@@ -109,6 +112,26 @@ def _add_cut(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_compose(parser: argparse.ArgumentParser) -> None:
+    _add_bundle(parser)
+    models = parser.add_argument_group("models of other bundles: names or folders")
+    for model in MODELS:
+        models.add_argument(f"--{model}", metavar="BUNDLE", help=f"whose {model} model to take instead")
+    models.add_argument(
+        "--second",
+        metavar="BUNDLE",
+        help="whose recogniser reads the lines again that the first is unsure of",
+    )
+    models.add_argument(
+        "--second_below",
+        type=float,
+        default=SECOND_BELOW,
+        metavar="P",
+        help="the confidence of the first below which it does (default: %(default)s)",
+    )
+    add_arguments(parser)
+
+
 def _add_charset(parser: argparse._ActionsContainer, required: bool = False) -> None:
     parser.add_argument(
         "--charset",
@@ -140,19 +163,26 @@ def _reads(bundle: Bundle) -> str:
 def _show(args: argparse.Namespace) -> int:
     bundle = load_bundle(args.bundle, check=False)
     values = asdict(bundle.manifest)
-    models = {model: values.pop(model) for model in MODELS}
-    charset = models["recognition"].pop("charset")
+    models = {model: values.pop(model) for model in (*MODELS, SECOND)}
+    if models[SECOND] is None:
+        del models[SECOND], values["second_below"]
     _print_values(
         "", {**values, "id": bundle.id, "folder": bundle.folder, "megabytes": f"{megabytes(bundle):.1f}"}
     )
     for model, spec in models.items():
+        charset = spec.pop("charset", ())
         _print_values(f"{model}.", spec)
-    _print_values("recognition.", {"scripts": scripts_of(charset) or "no whole one"})
-    shown = "".join(charset[:100])
-    _print_values(
-        "recognition.", {"charset": f"{len(charset)} characters: {shown}{'…' if len(charset) > 100 else ''}"}
-    )
+        if charset:
+            _print_values(f"{model}.", _about_charset(charset))
     return 0
+
+
+def _about_charset(charset: Sequence[str]) -> dict[str, Any]:
+    shown = "".join(charset[:100]) + ("…" if len(charset) > 100 else "")
+    return {
+        "scripts": scripts_of(charset) or "no whole one",
+        "charset": f"{len(charset)} characters: {shown}",
+    }
 
 
 def _print_values(prefix: str, values: dict[str, Any]) -> None:
@@ -192,6 +222,15 @@ def _cut(args: argparse.Namespace) -> int:
     _report(
         cut_bundle(bundle, characters, args.name or args.output.name, args.output), args.output, characters
     )
+    return 0
+
+
+def _compose(args: argparse.Namespace) -> int:
+    sources = {model: getattr(args, model) or args.bundle for model in MODELS}
+    if args.second:
+        sources[SECOND] = args.second
+    made = compose(Composition(sources, args.second_below, dict(args.settings)), about_of(args), args.output)
+    print(f"{args.output}: id {made.id}")
     return 0
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from models.bundle import (
     MODELS,
+    WHICH_FILE,
     About,
     Bundle,
     DetectionSpec,
@@ -131,6 +132,10 @@ def cut_bundle(bundle: Bundle, characters: Collection[str], name: str, output: P
         raise UsageError(
             f"bundle {manifest.name!r} tells decisions only; what gives probabilities can be cut"
         )
+    if bundle.taken:
+        raise UsageError(
+            f"bundle {manifest.name!r} is put together of others: cut one of those, and compose it anew"
+        )
     specs = {role: replace(getattr(manifest, role), file=f"{role}.onnx") for role in MODELS}
     files = {role: bundle.model_path(getattr(manifest, role)) for role in MODELS}
     return _write(replace(manifest, name=name, package="", **specs), files, characters, output)
@@ -182,7 +187,7 @@ def _classifier(stock: StockModels) -> tuple[Path, dict[str, Any]]:
         return stock.direction, GENERATIONS[stock.generation]["direction"]
     bundle = load_bundle(CLASSIFIER_OF)
     spec = bundle.manifest.direction
-    values = {key: value for key, value in asdict(spec).items() if key not in ("file", "sha256")}
+    values = {key: value for key, value in asdict(spec).items() if key not in WHICH_FILE}
     return bundle.model_path(spec), values
 
 
@@ -202,7 +207,7 @@ _Spec = TypeVar("_Spec", bound=ModelFile)
 def _spec(kind: type[_Spec], role: str, path: Path, values: dict[str, dict[str, Any]]) -> _Spec:
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
-    known = [key.name for key in fields(kind) if key.name not in ("file", "sha256", "charset")]
+    known = [key.name for key in fields(kind) if key.name not in (*WHICH_FILE, "charset")]
     if unknown := [key for key in values[role] if key not in known]:
         raise UsageError(f"{role}.{unknown[0]}: there is no such value, only {', '.join(known)}")
     return kind(file=f"{role}.onnx", sha256=file_sha256(path), **values[role])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from models.engine import Engine
 from models.limits import Limits
+from models.records import UsageError
 
 if TYPE_CHECKING:
     from models.bundle import DetectionSpec, Manifest, RecognitionSpec
@@ -27,6 +28,8 @@ class ReadOptions:
             bundle's.
         box_threshold: see `DetectionSpec`; None: the bundle's.
         unclip_ratio: see `DetectionSpec`; None: the bundle's.
+        second: the bundle whose recogniser is asked second, in the place of the bundle's own; None: that one.
+        second_below: see `Manifest`; None: the bundle's.
         limits: of decoding.
         engine: what runs the models, see `models.engine.choose`.
     """
@@ -39,6 +42,8 @@ class ReadOptions:
     detection_limit: int | None = None
     box_threshold: float | None = None
     unclip_ratio: float | None = None
+    second: str | None = None
+    second_below: float | None = None
     limits: Limits = Limits()
     engine: Engine = "auto"
 
@@ -60,8 +65,26 @@ class ReadOptions:
         }
         return replace(spec, **_given(asked))
 
+    def below(self, manifest: Manifest) -> float | None:
+        """The confidence below which lines are read again; None: there is no second recogniser."""
+        if manifest.second is None:
+            return None
+        return manifest.second_below if self.second_below is None else self.second_below
+
     def settled(self, manifest: Manifest) -> ReadOptions:
-        """The same with the bundle's values in the place of None: what is in force."""
+        """The same with the bundle's values in the place of None: what is in force.
+
+        Args:
+            manifest: of the bundle, with the second recogniser that was asked for.
+
+        Raises:
+            UsageError: `second_below` is asked for where there is no second recogniser.
+        """
+        if self.second_below is not None and manifest.second is None:
+            raise UsageError(
+                f"the bundle {manifest.name} has no second recogniser that --second_below could be for: "
+                "name a bundle that has one with --second"
+            )
         detection, recognition = self.detection(manifest.detection), self.recognition(manifest.recognition)
         return replace(
             self,
@@ -71,6 +94,7 @@ class ReadOptions:
             detection_limit=detection.limit,
             box_threshold=detection.box_threshold,
             unclip_ratio=detection.unclip_ratio,
+            second_below=self.below(manifest),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle
+from models.bundle import Bundle, load_bundle, with_second
 from models.decoding import decode
 from models.detection import Detector
 from models.direction import DirectionClassifier
@@ -19,6 +19,7 @@ from models.options import ReadOptions as ReadOptions
 from models.reading_order import reading_order
 from models.recognition import Recognizer
 from models.records import Image, Page
+from models.rereading import Rereader
 from models.session import open_session
 from models.stacks import join_stacks
 
@@ -48,14 +49,18 @@ def detector(bundle: Bundle, options: ReadOptions) -> PageStage:
 def rectifier(bundle: Bundle) -> PageStage:
     """What cuts out lines with as much air and as many channels as the bundle's models want.
 
-    Letters that stand one below the other become one line.
+    Letters that stand one below the other become one line. Where there is a second recogniser pages keep
+    their images, out of which its lines are cut.
     """
     manifest = bundle.manifest
     one_channel = manifest.direction.color == manifest.recognition.color == "gray"
     margin, least_height = manifest.recognition.margin, manifest.recognition.least_height
-    return _on_images(
-        lambda pages: [join_stacks(rectify(page, margin, one_channel, least_height)) for page in pages]
-    )
+
+    def work(page: Page) -> Page:
+        image = page.image if manifest.second else None
+        return replace(join_stacks(rectify(page, margin, one_channel, least_height)), image=image)
+
+    return _on_images(lambda pages: list(map(work, pages)))
 
 
 def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
@@ -68,10 +73,22 @@ def direction_classifier(bundle: Bundle, options: ReadOptions) -> PageStage:
 
 
 def recognizer(bundle: Bundle, options: ReadOptions) -> PageStage:
-    """The bundle's recogniser."""
+    """The bundle's recogniser; where there is a second one, it leaves to that which lines are text."""
     spec = bundle.manifest.recognition
     session = open_session(bundle.model_path(spec), options.engine)
-    return _on_images(Recognizer(options.recognition(spec), session, options.chars))
+    work = Recognizer(options.recognition(spec), session, options.chars)
+    return _on_images(work.read_pages if bundle.manifest.second else work)
+
+
+def rereader(bundle: Bundle, options: ReadOptions) -> PageStage:
+    """What asks the bundle's second recogniser; what leaves pages as they are where there is none."""
+    manifest, below = bundle.manifest, options.below(bundle.manifest)
+    if manifest.second is None or below is None:
+        return list
+    session = open_session(bundle.model_path(manifest.second), options.engine)
+    spec = replace(options.recognition(manifest.second), cell_gap=0.0)
+    second = Recognizer(spec, session, options.chars)
+    return _on_images(Rereader(options.recognition(manifest.recognition), second, below))
 
 
 def finish(page: Page) -> Page:
@@ -99,16 +116,22 @@ class Reader:
     Args:
         bundle: from `load_bundle`.
         options: what to read and how.
+
+    Raises:
+        UsageError: the bundle's models, or its second recogniser, cannot be used.
     """
 
     def __init__(self, bundle: Bundle, options: ReadOptions = DEFAULTS) -> None:
         self.options = options
+        if options.second is not None:
+            bundle = with_second(bundle, load_bundle(options.second))
         self._one_channel = bundle.manifest.one_channel
         self._stages = (
             detector(bundle, options),
             rectifier(bundle),
             direction_classifier(bundle, options),
             recognizer(bundle, options),
+            rereader(bundle, options),
         )
 
     def read(self, image: Image) -> Page:

@@ -115,17 +115,22 @@ class Recognizer:
         Raises:
             ValueError: a line has no crop.
         """
+        return [
+            replace(page, lines=marked_together([line for line in page.lines if is_text(line, self.spec)]))
+            for page in self.read_pages(pages)
+        ]
+
+    def read_pages(self, pages: Sequence[Page]) -> list[Page]:
+        """Reads each page's lines, cuts them where cells meet, and keeps all of them.
+
+        Raises:
+            ValueError: a line has no crop.
+        """
         lines = [line for page in pages for line in page.lines]
         read = iter(
             [self._cells(line, *read) for line, read in self._looked_again(lines, self._readings(lines))]
         )
-        return [
-            replace(
-                page,
-                lines=marked_together(list(filter(self._is_text, chain(*islice(read, len(page.lines)))))),
-            )
-            for page in pages
-        ]
+        return [replace(page, lines=tuple(chain(*islice(read, len(page.lines))))) for page in pages]
 
     def _looked_again(self, lines: Sequence[Line], readings: Sequence[_Read]) -> Iterator[tuple[Line, _Read]]:
         """Lines and what they say; of those read unsurely the view that is read most surely."""
@@ -138,9 +143,6 @@ class Recognizer:
         for line, read, of_line in zip(lines, readings, others, strict=True):
             words = [view for view in islice(again, len(of_line)) if len(view[1][0].text) >= WORD]
             yield max([(line, read), *words], key=lambda view: _sure(view[1][0]))
-
-    def _is_text(self, line: Line) -> bool:
-        return bool(line.text.strip()) and line.probability >= self.spec.min_confidence
 
     def read(self, lines: Sequence[Line]) -> list[Line]:
         """Reads lines of any pages, and keeps all of them as they are.
@@ -212,6 +214,7 @@ class Recognizer:
             probability=_sure(reading),
             needs_review=marked and self.spec.review_threshold > 0,
             chars=ctc.extents(reading, steps) if self.chars else None,
+            recognizer=1,
         )
 
     def _batches(self, crops: Sequence[Image]) -> Iterator[tuple[int, list[int]]]:
@@ -236,6 +239,11 @@ class Recognizer:
             return outputs[0], outputs[1]
         classes = outputs[0].argmax(axis=2)
         return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
+
+
+def is_text(line: Line, spec: RecognitionSpec) -> bool:
+    """Whether a line that was read holds text, as sure as a recogniser has to be of it."""
+    return bool(line.text.strip()) and line.probability >= spec.min_confidence
 
 
 def noticed(reading: ctc.Reading, steps: float) -> list[float]:

@@ -48,6 +48,8 @@ class Line:
             character, is under the threshold that the bundle has or that was asked for, or `models.doubt` has
             another reason; never where that threshold is 0.
         chars: per-character confidences and extents, where asked for.
+        recognizer: which of the bundle's recognisers read the text, 1 or 2; 0: none has.
+        other_confidence: of the other recogniser's reading, where both were asked.
     """
 
     polygon: Quad
@@ -60,6 +62,8 @@ class Line:
     probability: float = 0.0
     needs_review: bool = False
     chars: tuple[Char, ...] | None = None
+    recognizer: int = 0
+    other_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +79,8 @@ class Page:
         width: width of the upright page in square pixels, after EXIF orientation and before any reduction.
         height: likewise.
         image: the pixels, (h, w) where all models take grey; smaller than `width` x `height` where the
-            decoder reduced them, dropped after rectification.
+            decoder reduced them, dropped after rectification, or after rereading where there is a second
+            recogniser.
         lines: the lines found so far, in reading order once the page is finished.
         damage: what of the page is missing or broken in its file, in one sentence; None: nothing, as far as
             that can be told.
@@ -110,7 +115,8 @@ class Failure:
     Attributes:
         uri: the file, as listed.
         page: 0-based page number, or None where the file as a whole failed.
-        stage: the stage that failed: read, decode, detect, rectify, direction, recognize, finish or row.
+        stage: the stage that failed: read, decode, detect, rectify, direction, recognize, reread, finish or
+            row.
         kind: a short stable word for grouping, such as not_found, truncated, too_large, model_failure.
         message: one sentence for a person: what happened and what to do.
     """

@@ -69,7 +69,7 @@ def _do(options: JobOptions, running: list[Job]) -> Summary | None:
     left_out: Counter[str] = Counter()
     options = with_engine(options)
     storage.allow_private_hosts(options.allow_private_hosts)
-    bundle = open_bundle(options.bundle, check=True)
+    bundle = open_bundle(options.bundle, check=True, second=options.read.second)
     options = replace(options, read=options.read.settled(bundle.manifest))
     sources = list_sources(options.inputs, left_out)
     if not options.local:

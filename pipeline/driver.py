@@ -181,7 +181,7 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
 
     from pipeline import graph, runner
 
-    options, one_channel = job.options, job.bundle.manifest.one_channel
+    options = job.options
     if job.alone:
         options = replace(options, detection_batch=1, recognition_batch=1)
     takers = job.workers.count if job.workers is not None else 0
@@ -190,7 +190,17 @@ def _run_pipeline(job: Job, manifest: str, name: str) -> Counts:
     awaited = runner.awaited(pipeline.options)
     output = job.stage if awaited else options.output  # nobody would take them from the stage
     wave_job = graph.WaveJob(
-        manifest, name, options, output, job.bundle.id, job.run_id, one_channel, job.facts, takers, job.alone
+        manifest,
+        name,
+        options,
+        output,
+        job.bundle.id,
+        job.run_id,
+        job.bundle.manifest.one_channel,
+        job.bundle.manifest.second is not None,
+        job.facts,
+        takers,
+        job.alone,
     )
     graph.build(pipeline, wave_job)
     result = pipeline.run()

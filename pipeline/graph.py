@@ -6,11 +6,21 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 
-from models.reader import detector, direction_classifier, recognizer
+from models.reader import detector, direction_classifier, recognizer, rereader
 from pipeline import dealing, progress
 from pipeline.manifest import read_sources
 from pipeline.options import JobOptions
-from transforms import ClassifyDirection, Detect, Finish, ReadPages, Recognize, Rectify, ToRows, WriteRows
+from transforms import (
+    ClassifyDirection,
+    Detect,
+    Finish,
+    ReadPages,
+    Recognize,
+    Rectify,
+    Reread,
+    ToRows,
+    WriteRows,
+)
 from transforms.elements import Element, PageOrFailure
 from transforms.handler import PageModelHandler
 from transforms.storage import Source
@@ -28,6 +38,7 @@ class WaveJob:
         bundle_id: for the rows.
         run_id: likewise.
         one_channel: whether the bundle's models all take grey pages.
+        second: whether there is a second recogniser.
         facts: for the data files' metadata.
         takers: worker processes on this machine that take the files by turns; 0: Beam deals them out.
         alone: whether each of them is to have but one file at hand.
@@ -40,6 +51,7 @@ class WaveJob:
     bundle_id: str
     run_id: str
     one_channel: bool = False
+    second: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     takers: int = 0
     alone: bool = False
@@ -64,7 +76,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
     else:
         listed = wave | "ReadManifest" >> beam.FlatMap(read_sources).with_output_types(Source)
         sources = listed | "Deal" >> beam.Reshuffle()
-    rows = (
+    read_pages = (
         sources
         | "ReadPages"
         >> ReadPages(
@@ -76,9 +88,14 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
             carry=options.carry,
         )
         | "Detect" >> Detect(bundle, read, options.detection_batch, private)
-        | "Rectify" >> Rectify(bundle, private)
+        | "Rectify" >> Rectify(bundle, private, read.second)
         | "ClassifyDirection" >> ClassifyDirection(bundle, read, options.recognition_batch, private)
         | "Recognize" >> Recognize(bundle, read, options.recognition_batch, private)
+    )
+    if job.second:
+        read_pages |= "Reread" >> Reread(bundle, read, options.recognition_batch, private)
+    rows = (
+        read_pages
         | "Finish" >> Finish()
         | "Count" >> beam.Map(_count).with_output_types(Element)
         | "ToRows" >> ToRows(job.bundle_id, job.run_id)
@@ -88,7 +105,7 @@ def build(pipeline: beam.Pipeline, job: WaveJob) -> None:
 
 def load_models(options: JobOptions) -> None:
     """Loads what the stages will ask for into this process."""
-    for load in (detector, direction_classifier, recognizer):
+    for load in (detector, direction_classifier, recognizer, rereader):
         PageModelHandler(
             "load", load, options.bundle, options.read, private_hosts=options.allow_private_hosts
         ).load_model()

@@ -191,7 +191,8 @@ def parse(argv: Sequence[str]) -> JobOptions:
     if known.runner is not None:  # workers elsewhere have working folders of their own
         inputs = [_absolute(name) for name in inputs]
         job["output"] = _absolute(job["output"])
-        job["bundle"] = _absolute(known.bundle) if os.path.isdir(known.bundle) else known.bundle
+        job["bundle"] = _found_elsewhere(known.bundle)
+        read = replace(read, second=known.second and _found_elsewhere(known.second))
     storage.refuse_pattern(job["output"])
     return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=(*beam, *theirs), **job)
 
@@ -220,6 +221,10 @@ def _refuse_file(output: str) -> None:
 
 def _absolute(name: str) -> str:
     return os.path.abspath(local.path_of(name)) if storage.is_local(name) else name
+
+
+def _found_elsewhere(bundle: str) -> str:
+    return _absolute(bundle) if os.path.isdir(bundle) else bundle
 
 
 def _values_of(known: argparse.Namespace, record: Any) -> dict[str, Any]:
@@ -373,6 +378,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"the models: a name, folder or URI {_DEFAULT_IS}",
     )
+    add(
+        "--second", metavar="NAME",
+        help="a bundle whose recogniser reads the lines again of which the first is not sure "
+        "(default: the bundle's second, where it has one)",
+    )  # fmt: skip
+    add(
+        "--second_below", type=_number(0, 1), metavar="P",
+        help="a line's confidence below which it is read again; 0: never (default: the bundle's)",
+    )  # fmt: skip
     add(
         "--engine", choices=ENGINES, default=read.engine,
         help="what runs the models; readings differ a little. auto: openvino where it is installed and the "

@@ -30,16 +30,19 @@ from models.records import Image
 
 CHARSET = ("a", "b", "c", "d")
 """Quarters of darkness: a column of the lightest ink reads `a`, of the darkest `d`."""
+CAPITALS = tuple(char.upper() for char in CHARSET)
+"""What a second recogniser reads, so that its readings can be told."""
 _INK: dict[str, Any] = {"color": "gray", "mean": (1.0,), "std": (1.0,)}
 """White enters as 0, black as -1: what is padded with zeros is paper."""
 
 
-def tiny_bundle(folder: Path, name: str = "tiny") -> Bundle:
+def tiny_bundle(folder: Path, name: str = "tiny", **recognition: Any) -> Bundle:
     """Writes a bundle of three models of a few hundred bytes into a folder, and loads it.
 
     Args:
         folder: is made.
         name: goes into the manifest, so that two names give two ids.
+        recognition: values of the recogniser that differ from the usual.
     """
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
@@ -54,7 +57,9 @@ def tiny_bundle(folder: Path, name: str = "tiny") -> Bundle:
         detection=DetectionSpec("detection.onnx", digests["detection.onnx"], **_INK, limit=320),
         direction=DirectionSpec("direction.onnx", digests["direction.onnx"], **_INK),
         recognition=RecognitionSpec(
-            "recognition.onnx", digests["recognition.onnx"], **_INK, widths=(80, 160, 320), charset=CHARSET
+            "recognition.onnx",
+            digests["recognition.onnx"],
+            **{**_INK, "widths": (80, 160, 320), "charset": CHARSET, **recognition},
         ),
     )
     return write_bundle(manifest, folder)

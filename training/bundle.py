@@ -15,7 +15,17 @@ from typing import Any
 
 import onnx
 
-from models.bundle import MODELS, About, Bundle, Manifest, file_sha256, load_bundle, new_part, write_bundle
+from models.bundle import (
+    MODELS,
+    WHICH_FILE,
+    About,
+    Bundle,
+    Manifest,
+    file_sha256,
+    load_bundle,
+    new_part,
+    write_bundle,
+)
 from models.reader import Reader
 from models.records import Image, UsageError
 from training.config import CONFIGS
@@ -124,7 +134,8 @@ def take(path: Path, name: str, folder: Path, known: Spec | None = None) -> Part
         require_kind(path, trained.spec, name)
         write_model(accepted(export(trained)), target)
         spec, facts = trained.spec, trained.facts
-    return Part(replace(spec, file=target.name, sha256=file_sha256(target)), facts)
+    which = {"file": target.name, "sha256": file_sha256(target), "bundle": "", "bundle_id": ""}
+    return Part(replace(spec, **which), facts)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -154,7 +165,7 @@ def override(specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, 
     for name, value in values.items():
         model, _, key = name.partition(".")
         known = [each.name for each in fields(specs[model])] if model in specs else []
-        if key not in known or key in ("file", "sha256", "charset", "output"):
+        if key not in known or key in (*WHICH_FILE, "charset", "output"):
             raise UsageError(f"{name}: a bundle has no such value that could be set")
         changed[model] = replace(changed[model], **{key: value})
     return changed

@@ -22,7 +22,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.bundle import DetectionSpec, DirectionSpec, ModelFile, RecognitionSpec
+from models.bundle import WHICH_FILE, DetectionSpec, DirectionSpec, ModelFile, RecognitionSpec
 from models.records import UsageError
 from training.checkpoint import load_checkpoint, load_network
 from training.config import build_config
@@ -173,7 +173,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
 
 def describe(trained: Trained) -> dict[str, Any]:
     """What the file's metadata says."""
-    spec = {key: value for key, value in asdict(trained.spec).items() if key not in ("file", "sha256")}
+    spec = {key: value for key, value in asdict(trained.spec).items() if key not in WHICH_FILE}
     return {"model": model_name(trained.spec), "spec": spec, "training": trained.facts}
 
 

@@ -1,6 +1,7 @@
 """The stages of the job as Beam transforms, each usable in anybody's pipeline.
 
-from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, Finish, ToRows, WriteRows
+from transforms import ReadPages, Detect, Rectify, ClassifyDirection, Recognize, Reread
+from transforms import Finish, ToRows, WriteRows
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from transforms.read import ReadPages as ReadPages
     from transforms.recognize import Recognize as Recognize
     from transforms.rectify import Rectify as Rectify
+    from transforms.reread import Reread as Reread
     from transforms.rows import Rows as Rows
     from transforms.rows import ToRows as ToRows
     from transforms.write import WriteRows as WriteRows
@@ -28,6 +30,7 @@ _HOMES = {
     "ReadPages": "transforms.read",
     "Recognize": "transforms.recognize",
     "Rectify": "transforms.rectify",
+    "Reread": "transforms.reread",
     "Rows": "transforms.rows",
     "ToRows": "transforms.rows",
     "WriteRows": "transforms.write",

@@ -10,24 +10,29 @@ import stat
 import tempfile
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle, file_sha256, load_bundle, parse_manifest
+from models.bundle import MANIFEST, Bundle, file_sha256, load_bundle, parse_manifest, with_second
 from models.records import InputError, UsageError
 from transforms import storage
 from transforms.storage import local
 
 
-@functools.lru_cache(maxsize=4)
-def open_bundle(name: str, check: bool = False, private_hosts: bool = False) -> Bundle:
+@functools.lru_cache(maxsize=8)
+def open_bundle(
+    name: str, check: bool = False, private_hosts: bool = False, second: str | None = None
+) -> Bundle:
     """Loads a bundle, copying its files here first where they lie on object storage.
 
     Args:
         name: a built-in bundle's name, or the path or URI of a folder with a manifest.
         check: compare the files' digests. Copied files always are.
         private_hosts: let this process read https:// also from addresses that are not public, from now on.
+        second: the bundle whose recogniser becomes the second one, named likewise.
 
     Raises:
         UsageError: there is no such bundle, or it is not what its manifest says.
     """
+    if second is not None:
+        return with_second(*(open_bundle(each, check, private_hosts) for each in (name, second)))
     if storage.is_local(name):
         return load_bundle(local.path_of(name), check=check)
     if private_hosts:  # a stage may come before the one that reads pages and says so too
@@ -45,7 +50,7 @@ def _fetch(uri: str) -> Bundle:
     digest = hashlib.sha256(data).hexdigest()
     folder = _own_folder() / digest
     for model in () if manifest.package else manifest.models:
-        if not _holds(folder / model.file, model.sha256):
+        if not model.bundle and not _holds(folder / model.file, model.sha256):
             storage.write_atomic(str(folder / model.file), storage.read(storage.join(uri, model.file)).data)
     if not _holds(folder / MANIFEST, digest):
         storage.write_atomic(str(folder / MANIFEST), data)

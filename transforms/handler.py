@@ -131,7 +131,7 @@ def parts(batch_size: int, element: PageOrFailure) -> int:
 @functools.lru_cache(maxsize=8)
 def _loaded(load: Load, bundle: str, options: ReadOptions, private_hosts: bool) -> PageStage:
     cv2.setNumThreads(1)  # there are as many worker processes as cores
-    return load(open_bundle(bundle, private_hosts=private_hosts), options)
+    return load(open_bundle(bundle, private_hosts=private_hosts, second=options.second), options)
 
 
 def run_isolated(stage: str, work: PageStage, batch: Sequence[PageOrFailure]) -> list[PageOrFailure]:

@@ -16,16 +16,17 @@ STAGE = "rectify"
 
 
 class Rectify(beam.PTransform):
-    """Fills the lines' crops and drops the page's image.
+    """Fills the lines' crops and drops the page's image, unless there is a second recogniser.
 
     Args:
         bundle: says what its models want of a crop; a built-in bundle's name, or the path or URI of a folder.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
+        second: the bundle whose recogniser is asked second, where that is not in the bundle.
     """
 
-    def __init__(self, bundle: str, private_hosts: bool = False) -> None:
+    def __init__(self, bundle: str, private_hosts: bool = False, second: str | None = None) -> None:
         super().__init__()
-        self._work = _Rectify(bundle, private_hosts)
+        self._work = _Rectify(bundle, private_hosts, second)
 
     def expand(self, pages: beam.pvalue.PCollection) -> beam.pvalue.PCollection:
         """Applies the stage to pages and failures."""
@@ -33,12 +34,14 @@ class Rectify(beam.PTransform):
 
 
 class _Rectify(beam.DoFn):
-    def __init__(self, bundle: str, private_hosts: bool) -> None:
+    def __init__(self, bundle: str, private_hosts: bool, second: str | None) -> None:
         self._bundle = bundle
         self._private_hosts = private_hosts
+        self._second = second
 
     def setup(self) -> None:
-        self._rectify = rectifier(open_bundle(self._bundle, private_hosts=self._private_hosts))
+        bundle = open_bundle(self._bundle, private_hosts=self._private_hosts, second=self._second)
+        self._rectify = rectifier(bundle)
 
     def process(self, element: PageOrFailure) -> Iterator[PageOrFailure]:
         with metrics.timed(STAGE):

@@ -78,6 +78,18 @@ LINE = pa.struct(
             "its characters; null unless asked for",
             True,
         ),
+        _field(
+            "recognizer",
+            pa.int16(),
+            "which of the bundle's recognisers read it: 1, or 2, its second one; "
+            "0: none, the text is the PDF's own",
+        ),
+        _field(
+            "other_confidence",
+            pa.float32(),
+            "how sure the other recogniser was of its own reading; null where only one was asked",
+            True,
+        ),
     ]
 )
 
@@ -134,7 +146,7 @@ ERRORS = pa.schema(
         _field(
             "stage",
             pa.string(),
-            "the stage that failed: read, decode, detect, rectify, direction, recognize, finish, row",
+            "the stage that failed: read, decode, detect, rectify, direction, recognize, reread, finish, row",
         ),
         _field("kind", pa.string(), "a stable word for grouping, such as not_found, truncated, too_large"),
         _field("message", pa.string(), "one sentence: what happened and what to do"),
@@ -196,6 +208,8 @@ def _line_row(line: Line) -> dict[str, Any]:
         "direction_confidence": line.direction_confidence,
         "needs_review": line.needs_review,
         "chars": chars,
+        "recognizer": line.recognizer,
+        "other_confidence": line.other_confidence,
     }
 
 

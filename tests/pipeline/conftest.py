@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import tiny_bundle
+from tests.builders import CAPITALS, tiny_bundle
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +20,12 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a bundle with another id."""
     folder: Path = tmp_path_factory.mktemp("bundles") / "other"
     tiny_bundle(folder, "other")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def second_bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a bundle that reads capitals, and is very sure of them."""
+    folder: Path = tmp_path_factory.mktemp("bundles") / "capitals"
+    tiny_bundle(folder, "capitals", charset=CAPITALS, margin=0.1, confidence_shift=9.0)
     return str(folder)

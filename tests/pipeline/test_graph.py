@@ -22,10 +22,11 @@ from transforms.storage import Source, http
 STAGES = ["ReadPages", "Detect", "Rectify", "ClassifyDirection", "Recognize", "Finish", "Count", "ToRows"]
 
 
-def graph(takers: int) -> beam_runner_api_pb2.Pipeline:
+def graph(takers: int, second: bool = False) -> beam_runner_api_pb2.Pipeline:
     pipeline = beam.Pipeline(runner=FnApiRunner())
     options = JobOptions(("x",), "out", bundle="tiny")
-    build(pipeline, WaveJob("m.parquet", "wave-0", options, options.output, "b", "r", takers=takers))
+    job = WaveJob("m.parquet", "wave-0", options, options.output, "b", "r", second=second, takers=takers)
+    build(pipeline, job)
     return pipeline.to_runner_api()
 
 
@@ -44,12 +45,14 @@ def steps(stage: translations.Stage) -> set[str]:
     return {transform.unique_name.split("/")[0] for transform in stage.transforms}
 
 
+@pytest.mark.parametrize("second", [False, True])
 @pytest.mark.parametrize("takers", [0, 2])
-def test_everything_from_the_reshuffle_to_the_sinks_is_one_stage(takers: int) -> None:
-    stages = FnApiRunner().create_stages(graph(takers))[1]
+def test_everything_from_the_reshuffle_to_the_sinks_is_one_stage(takers: int, second: bool) -> None:
+    stages = FnApiRunner().create_stages(graph(takers, second))[1]
     (main,) = (stage for stage in stages if "ReadPages" in steps(stage))
     taking = {"TakeFiles"} if takers else set()
-    assert steps(main) == {"Deal", *taking, *STAGES, "WriteRows"}
+    rereading = {"Reread"} if second else set()
+    assert steps(main) == {"Deal", *taking, *STAGES, *rereading, "WriteRows"}
     names = [transform.unique_name for transform in main.transforms]
     assert sum(name.endswith("WriteBundles") for name in names) == 2
     sources = [t.unique_name for t in main.transforms if t.spec.urn == "beam:runner:source:v1"]

@@ -72,6 +72,8 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--chars", {"chars": True}),
         ("--detection_limit 640", {"detection_limit": 640}),
         ("--box_threshold 0.7", {"box_threshold": 0.7}),
+        ("--second other", {"second": "other"}),
+        ("--second_below 0.7", {"second_below": 0.7}),
         ("--unclip_ratio 2", {"unclip_ratio": 2.0}),
         ("--project p -- --max_bundle_size=9", {"beam": ("--project", "p", "--max_bundle_size=9")}),
         ("--experiments=a --streaming", {"beam": ("--experiments=a", "--streaming")}),

@@ -39,6 +39,7 @@ def checkout(tmp_path: Path) -> Path:
             ["a", "--bundle", "ppocrv6-small"],
             ["setup pdf,ppocrv6", "job [a] [--bundle] [ppocrv6-small] [--output] [out]"],
         ),
+        (["--bundle=careful", "-o", "x"], ["setup pdf,ppocrv6", "job [--bundle=careful] [-o] [x]"]),
         (["a", "-o", "x"], ["setup pdf", "job [a] [-o] [x]"]),
         (["a", "-o=x"], ["setup pdf", "job [a] [-o=x]"]),
         (["--output=x", "a"], ["setup pdf", "job [--output=x] [a]"]),

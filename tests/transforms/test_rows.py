@@ -55,6 +55,8 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "direction_confidence": 0.875,
         "needs_review": False,
         "chars": None,
+        "recognizer": 0,
+        "other_confidence": None,
     }
 
 

@@ -88,14 +88,14 @@ class Quality:
 
 
 def read_pages(bundle: Bundle, images: Sequence[LabelledImage]) -> list[ReadPage]:
-    """Reads labelled pages, and compares every line, whatever its confidence.
+    """Reads labelled pages with the first recogniser, and compares every line, whatever its confidence.
 
     Raises:
         UsageError: two images have the same file name.
     """
     truth = truth_of(images)
     fold = not has_case(truth)
-    reader = Reader(bundle, ReadOptions(min_confidence=0.0, chars=True))
+    reader = Reader(bundle, ReadOptions(min_confidence=0.0, chars=True, second_below=0.0))
     paths = [image.path for image in images]
     return [compare(truth[path.name], _lines(reader, path), fold) for path in paths]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.bundle import MODELS, About, Bundle, load_bundle
+from models.bundle import MODELS, WHICH_FILE, About, Bundle, load_bundle
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
@@ -62,7 +62,7 @@ class Candidate:
             f"{model}.{key}": value
             for model in tuned
             for key, value in dataclasses.asdict(getattr(manifest, model)).items()
-            if key not in ("file", "sha256", "charset", "output")
+            if key not in (*WHICH_FILE, "charset", "output")
         }
         make_bundle(
             {**models, **tuned}, self.about, folder, specs=kept, overrides=settings, limits=self.limits

@@ -39,6 +39,8 @@ def finetune(wish: Wish) -> Bundle | None:
     if wish.output.exists() and (not wish.output.is_dir() or any(wish.output.iterdir())):
         raise UsageError(f"{wish.output} exists already; name a new folder for the bundle")
     bundle = load_bundle(wish.bundle)
+    if bundle.manifest.second is not None:
+        raise UsageError(f"{wish.bundle} has two recognisers: tune a bundle with one, and compose it anew")
     images = usable_images(wish.labels)
     if "detection" in wish.models and not holds_pages(images):
         raise UsageError(
