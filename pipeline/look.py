@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from models.records import InputError, UsageError
 from models.version import add_version
-from pipeline.status import DONE, USAGE
+from pipeline.status import DONE, INTERRUPTED, USAGE
 
 
 def look(
@@ -40,6 +40,8 @@ def look(
         sys.stdout.flush()
     except SystemExit as end:  # argparse has told the usage
         return int(end.code or DONE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:  # nobody reads on, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UsageError, InputError, OSError) as error:

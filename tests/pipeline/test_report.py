@@ -13,6 +13,7 @@ import pytest
 from pipeline import manifest, waves
 from pipeline.lock import Lock, Owner
 from pipeline.report import main, report, worked
+from pipeline.status import INTERRUPTED
 from pipeline.waves import Marker
 from transforms.storage import Source
 
@@ -29,6 +30,17 @@ def output(tmp_path: Path) -> str:
     manifest.extend(str(tmp_path), [Source(f"{number}.png") for number in range(12)], 4)
     waves.commit(str(tmp_path), MARKER, lambda: None)
     return str(tmp_path)
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+    output: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(output: str) -> dict[int, Marker]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(waves, "markers", interrupted)
+    assert main([output]) == INTERRUPTED
+    assert capfd.readouterr() == ("", "")
 
 
 def test_tells_how_far_a_job_is_that_goes_on(output: str) -> None:
