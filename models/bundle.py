@@ -27,7 +27,7 @@ MODELS = ("detection", "direction", "recognition")
 """A manifest's models by name."""
 SECOND = "second"
 """The name of one that a manifest may have besides."""
-SECOND_BELOW = 0.6
+SECOND_BELOW = 0.65
 """Below this confidence a second recogniser is asked, unless its bundle or the job says otherwise."""
 WHICH_FILE = ("file", "sha256", "bundle", "bundle_id")
 """Values that say which file a model is; the others say how it is used."""

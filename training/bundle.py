@@ -134,8 +134,8 @@ def take(path: Path, name: str, folder: Path, known: Spec | None = None) -> Part
         require_kind(path, trained.spec, name)
         write_model(accepted(export(trained)), target)
         spec, facts = trained.spec, trained.facts
-    which = {"file": target.name, "sha256": file_sha256(target), "bundle": "", "bundle_id": ""}
-    return Part(replace(spec, **which), facts)
+    digest = file_sha256(target)
+    return Part(replace(spec, file=target.name, sha256=digest, bundle="", bundle_id=""), facts)
 
 
 def _facts(path: Path) -> dict[str, Any]:
