@@ -31,6 +31,7 @@ NOT_IN_TEMPLATES = {
 }
 """Options of runs on one machine, and of drivers that wait for their job: a template's launcher does not."""
 EXAMPLES = {
+    "second_below": ".5",
     "input": "gs://bucket/scans/",
     "output": "gs://bucket/out",
     "min_confidence": "0.5",

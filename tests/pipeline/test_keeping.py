@@ -17,7 +17,7 @@ NAME = waves.name_of(1, "new")
 
 def page(uri: str, page: int, run_id: str, lines: int = 1) -> dict[str, Any]:
     line = {"text": "x", "confidence": 1.0, "polygon": [], "detection_score": 1.0, "direction": 0,
-            "direction_confidence": None, "needs_review": False, "chars": None}  # fmt: skip
+            "direction_confidence": None, "needs_review": False, "chars": None, "recognizer": 1}  # fmt: skip
     return {"uri": uri, "page": page, "etag": None, "byte_size": 1, "sha256": "", "width": 1, "height": 1,
             "text": "", "lines": [line] * lines, "bundle_id": "", "run_id": run_id,
             "doubtful": False, "text_from": "image"}  # fmt: skip

@@ -30,6 +30,7 @@ def row(uri: str, texts: list[str], page: int = 0) -> dict[str, Any]:
             "direction_confidence": None,
             "needs_review": i == 1,
             "chars": None,
+            "recognizer": 1,
         }
         for i, text in enumerate(texts)
     ]
