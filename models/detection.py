@@ -90,7 +90,9 @@ class Detector:
         pixels = np.ascontiguousarray(np.rot90(image))
         regions = self._further_looks(turned, pixels, *self._first_look(turned, pixels))
         right = np.array([page.width, 0], np.float32)
-        return [(right + polygon[:, ::-1] * np.float32([-1, 1]), score) for polygon, score in regions]
+        return [
+            (right + polygon[:, ::-1] * np.array([-1, 1], np.float32), score) for polygon, score in regions
+        ]
 
     def _first_look(self, page: Page, image: Image) -> tuple[Image, list[Region]]:
         """The pixels of the first look at a page, and what it finds."""
