@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.options.value_provider import StaticValueProvider
 
 from models.records import InputError
 from transforms import storage
@@ -22,22 +22,24 @@ SCHEME = "ppocr-beam"
 _PREFIX = f"{SCHEME}://"
 
 
-def beam_path(uri: str, options: PipelineOptions) -> str:
+class _Path(StaticValueProvider):
+    """A path as a sink keeps it. Workers that unpickle one import this module, and so know its scheme.
+
+    Beam's `beam_plugins` are imported by its own images for workers, not by pools of workers in plain Python.
+    """
+
+
+def beam_path(uri: str) -> StaticValueProvider:
     """What Beam's file sinks are to be told to write a file to.
 
     Args:
         uri: local path, or URI of an object store.
-        options: of the pipeline: remote workers learn from them to import this module.
 
     Raises:
         UsageError: see `storage.refuse_pattern`.
     """
     storage.refuse_pattern(uri)
-    if storage.is_local(uri):
-        return uri
-    setup = options.view_as(SetupOptions)
-    setup.beam_plugins = sorted({*(setup.beam_plugins or ()), __name__})
-    return _PREFIX + uri
+    return _Path(str, uri if storage.is_local(uri) else _PREFIX + uri)
 
 
 class StorageFileSystem(FileSystem):

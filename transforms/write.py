@@ -32,10 +32,9 @@ class WriteRows(beam.PTransform):
 
     def expand(self, rows: Rows) -> None:
         """Applies the sinks to `ToRows`' two collections."""
-        options = rows[0].pipeline.options
         for collection, kind, schema in ((rows[0], "pages", PAGES), (rows[1], "errors", ERRORS)):
             _ = collection | f"Write {kind}" >> WriteToParquetBatched(
-                beam_path(storage.join(self._output, kind, self._name), options),
+                beam_path(storage.join(self._output, kind, self._name)),
                 with_facts(schema, self._facts),
                 codec="zstd",
                 file_name_suffix=".parquet",

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import apache_beam as beam
 import pyarrow as pa
 import pytest
+from apache_beam.internal import pickler
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
+from apache_beam.io.parquetio import WriteToParquetBatched
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.records import Failure, UsageError
 from tests.fake_cloud import FakeCloud
@@ -20,7 +25,7 @@ everywhere = pytest.mark.parametrize("root", ROOTS)
 
 
 def path_of(uri: str) -> str:
-    return beam_path(uri, PipelineOptions([]))
+    return str(beam_path(uri))
 
 
 def write_errors(root: str, count: int) -> None:
@@ -54,14 +59,25 @@ class TestSink:
         assert not cloud.faults
         assert len(cloud.files) == 2
 
-    def test_remote_workers_are_told_to_import_it(self) -> None:
-        options = PipelineOptions(["--beam_plugins", "other"])
-        assert beam_path("/folder/a", options) == "/folder/a"
-        assert options.view_as(SetupOptions).beam_plugins == ["other"]
+    @pytest.mark.parametrize(
+        ("uri", "path"), [("/folder/a", "/folder/a"), ("gs://b/a", "ppocr-beam://gs://b/a")]
+    )
+    def test_a_worker_that_is_given_a_path_can_write_there(self, uri: str, path: str) -> None:
+        sink = WriteToParquetBatched(beam_path(uri))._sink
+        worker = (
+            "import sys; from apache_beam.internal import pickler;"
+            "from apache_beam.io.filesystems import FileSystems;"
+            "path = pickler.loads(sys.argv[1].encode()).file_path_prefix.get();"
+            "print(path, *FileSystems.split(path))"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", worker, pickler.dumps(sink).decode()], capture_output=True, text=True
+        )
+        assert found.stdout.split() == [path, path.rpartition("/")[0], "a"], found.stderr
+
+    def test_patterns_are_refused(self) -> None:
         with pytest.raises(UsageError, match="may not hold"):
-            beam_path("gs://b/a[1]", options)
-        assert beam_path("gs://b/a", options) == beam_path("gs://b/a", options) == "ppocr-beam://gs://b/a"
-        assert options.view_as(SetupOptions).beam_plugins == ["other", filesystem.__name__]
+            beam_path("gs://b/a[1]")
 
 
 class TestFileSystem:
