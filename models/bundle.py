@@ -8,6 +8,7 @@ The format is described in docs/bundles.md.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
@@ -277,12 +278,14 @@ def _part(name: str) -> Bundle:
         UsageError: there is no built-in bundle of this name, it is put together itself, or its models'
             package is not installed.
     """
-    if name not in list_bundles():
+    folder = list_bundles().get(name)
+    if folder is None:
         raise UsageError(f"there is no built-in bundle {_shown(name)}: a model is taken from one of those")
-    bundle = load_bundle(name, check=False)
-    if bundle.taken:
+    data = (folder / MANIFEST).read_bytes()
+    manifest = _kept_manifest(data, str(folder / MANIFEST))
+    if any(model.bundle for model in manifest.models):
         raise UsageError(f"{name} is put together itself: name the bundle that it takes the model from")
-    return bundle
+    return Bundle(manifest, _files_folder(manifest, folder), _digest_of(data))
 
 
 def with_second(bundle: Bundle, other: Bundle) -> Bundle:
@@ -401,6 +404,10 @@ def parse_manifest(data: bytes, origin: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{origin} is not a bundle's manifest: {type(error).__name__}: {error}") from None
     return manifest
+
+
+_kept_manifest = functools.lru_cache(maxsize=4)(parse_manifest)
+"""The same, once for each content: several models may be of one bundle, whose charset may be long."""
 
 
 def _completed(values: dict[str, Any], name: str) -> dict[str, Any]:

@@ -142,11 +142,8 @@ def rectify(page: Page, margin: float = 0.0, one_channel: bool = False, least_he
         raise ValueError(f"page {page.index} of {page.uri!r} has no image: it was rectified before")
     if not page.lines:
         return replace(page, image=None)
-    image = gray(page.image) if one_channel else page.image
-    to_image = _to_image(page, image)
-    polygons = np.stack([line.polygon for line in page.lines])
-    quads = grow(polygons, margin) * to_image
-    downwards = run_down(polygons * to_image).tolist()
+    image, polygons, quads = _in_pixels(page, page.image, margin, one_channel)
+    downwards = run_down(polygons).tolist()
     lines = tuple(
         _cut(line, image, quad, least_height, down)
         for line, quad, down in zip(page.lines, quads, downwards, strict=True)
@@ -170,8 +167,7 @@ def recut(page: Page, margin: float = 0.0, one_channel: bool = False, least_heig
         raise ValueError(f"page {page.index} of {page.uri!r} has no image: it was reread before")
     if not page.lines:
         return replace(page, image=None)
-    image = gray(page.image) if one_channel else page.image
-    quads = grow(np.stack([line.polygon for line in page.lines]), margin) * _to_image(page, image)
+    image, _, quads = _in_pixels(page, page.image, margin, one_channel)
     lines = tuple(
         replace(line, crop=_upright(image, quad, least_height))
         for line, quad in zip(page.lines, quads, strict=True)
@@ -187,9 +183,12 @@ def _upright(image: Image, quad: Quad, least_height: int) -> Image:
     return np.ascontiguousarray(np.rot90(crop, turns))
 
 
-def _to_image(page: Page, image: Image) -> npt.NDArray[np.float32]:
-    """What the page's x and y are multiplied with to be pixels of its image."""
-    return np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
+def _in_pixels(page: Page, image: Image, margin: float, one_channel: bool) -> tuple[Image, Quad, Quad]:
+    """The image to cut from, and in its pixels the lines' polygons and the same grown, (N, 4, 2) each."""
+    image = gray(image) if one_channel else image
+    to_image = np.array([image.shape[1] / page.width, image.shape[0] / page.height], np.float32)
+    polygons = np.stack([line.polygon for line in page.lines])
+    return image, polygons * to_image, grow(polygons, margin) * to_image
 
 
 def _cut(line: Line, image: Image, quad: Quad, least_height: int, downwards: bool) -> Line:

@@ -1,8 +1,8 @@
-"""What of an ONNX graph is known without input."""
+"""What of an ONNX graph is known without input, and what its nodes say of themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,24 @@ from onnx.reference import ReferenceEvaluator
 Array = npt.NDArray[Any]
 
 
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes by name."""
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
 def constants(graph: onnx.GraphProto) -> dict[str, Array]:
     """All tensors of a graph that are known without input, int8 ones unpacked."""
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         known = [values[name] for name in node.input if name in values]
         if node.op_type == "Constant":
-            value = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "value"), None)
+            value = attributes(node).get("value")
             if value is not None:
                 values[node.output[0]] = numpy_helper.to_array(value)
         elif node.op_type == "Identity" and known:
             values[node.output[0]] = known[0]
         elif node.op_type == "DequantizeLinear" and len(known) == len(node.input):
-            axis = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axis"), 1)
-            values[node.output[0]] = _unpacked(known, int(axis))
+            values[node.output[0]] = _unpacked(known, int(attributes(node).get("axis", 1)))
     return values
 
 
@@ -41,7 +45,26 @@ def _unpacked(known: Sequence[npt.NDArray[Any]], axis: int) -> npt.NDArray[np.fl
     return np.asarray((steps - zero) * scale, np.float32)
 
 
-def folded(
+def computed(
+    nodes: Iterable[onnx.NodeProto], known: dict[str, Array], opset: Sequence[onnx.OperatorSetIdProto]
+) -> Iterator[onnx.NodeProto]:
+    """Yields the nodes that depend on the graph's input, in order.
+
+    Args:
+        nodes: of the graph, in order.
+        known: its constants; what the other nodes give is added.
+        opset: of the model.
+    """
+    for node in nodes:
+        if all(output in known for output in node.output):
+            continue
+        if node.input and all(name in known for name in node.input if name):
+            known[node.output[0]] = _folded(node, known, opset)
+        else:
+            yield node
+
+
+def _folded(
     node: onnx.NodeProto, known: Mapping[str, Array], opset: Sequence[onnx.OperatorSetIdProto]
 ) -> Array:
     """What an operator gives whose inputs are all known."""

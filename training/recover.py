@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnx import helper
 from torch import Tensor, nn
 
 from models.bundle import Bundle, DetectionSpec, DirectionSpec, RecognitionSpec
@@ -28,7 +27,7 @@ from models.records import UsageError
 from models.session import Normalizer, Session
 from training.checkpoint import load_checkpoint, load_network, save_checkpoint
 from training.config import CONFIGS, Choice, Config, read_yaml, to_tree
-from training.constants import constants
+from training.constants import attributes, constants
 from training.data.charset import base_of
 from training.export import TOLERANCE
 from training.graph import METADATA, Spec, model_name
@@ -265,8 +264,7 @@ def weighted_nodes(graph: onnx.GraphProto) -> list[Node]:
             continue
         if len(weights) != len(node.input) - 1:
             raise RecoverError(f"{node.op_type} {node.name} has weights that are computed")
-        attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-        if node.op_type == "Gemm" and not attributes.get("transB"):
+        if node.op_type == "Gemm" and not attributes(node).get("transB"):
             weights = (weights[0].T, *weights[1:])
         if node.op_type == "MatMul":
             weights = (weights[0].T, *_added(graph, node.output[0], values))

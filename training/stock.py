@@ -21,7 +21,7 @@ from onnx import helper
 from torch import Tensor
 
 from models.records import UsageError
-from training.constants import Array, folded
+from training.constants import Array, attributes, computed
 from training.networks.stock import HEAD, INPUT, Node, StockNet, stock, to_tree
 from training.norms import unfold
 
@@ -78,13 +78,8 @@ def parse(file: onnx.ModelProto, constants: Mapping[str, Array]) -> Parsed:
     """
     known = dict(constants)
     reader = _Reader(file.graph, known)
-    for node in _before_decision(file.graph.node):
-        if all(output in known for output in node.output):
-            continue
-        if node.input and all(name in known for name in node.input if name):
-            known[node.output[0]] = folded(node, known, file.opset_import)
-        else:
-            reader.read(node)
+    for node in computed(_before_decision(file.graph.node), known, file.opset_import):
+        reader.read(node)
     nodes, weights = reader.nodes, reader.weights
     last = nodes[-1].op
     if last not in ("softmax", "sigmoid"):
@@ -131,7 +126,7 @@ class _Reader:
         Raises:
             StockError: it is not known here.
         """
-        a = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        a = attributes(node)
         if node.op_type in SAME:
             name = self._value(node.input[0])
         elif node.op_type in PLAIN:
@@ -491,17 +486,17 @@ def _features(nodes: Sequence[Node]) -> str:
     """Where a detector's head begins: at the convolution before the transposed ones."""
     by_name = {node.name: node for node in nodes}
     node = nodes[-1]
-    while node.op in ("conv_transpose", "relu", "hard_swish", "shift", "pixel_shuffle") or _is_pointwise(
-        node
-    ):
+    while _keeps_place(node):
         node = by_name[node.inputs[0]]
     if node.op != "conv" or node.inputs[0] not in by_name:
         raise StockError("its last layers are not a convolution and transposed ones")
     return node.inputs[0]
 
 
-def _is_pointwise(node: Node) -> bool:
-    return node.op == "conv" and list(node.attributes["kernel_size"]) == [1, 1]
+def _keeps_place(node: Node) -> bool:
+    """Whether a node may be among a detector's last ones, which make pixels of a map of a quarter's size."""
+    pointwise = node.op == "conv" and list(node.attributes["kernel_size"]) == [1, 1]
+    return pointwise or node.op in ("conv_transpose", "relu", "hard_swish", "shift", "pixel_shuffle")
 
 
 def with_norms(parsed: Parsed) -> Parsed:

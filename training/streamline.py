@@ -8,15 +8,13 @@ PP-OCRv6 tiny's detector takes about a fifth less time so.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from training.constants import Array, constants, folded
+from training.constants import Array, attributes, computed, constants
 
 
 def streamline(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -48,14 +46,7 @@ class _Graph:
         self._model = onnx.ModelProto()
         self._model.CopyFrom(model)
         self.known = constants(self._model.graph)
-        self.nodes: list[onnx.NodeProto] = []
-        for node in self._model.graph.node:
-            if all(output in self.known for output in node.output):
-                continue
-            if node.input and all(name in self.known for name in node.input if name):
-                self.known[node.output[0]] = folded(node, self.known, self._model.opset_import)
-            else:
-                self.nodes.append(node)
+        self.nodes = list(computed(self._model.graph.node, self.known, self._model.opset_import))
         self.outputs = {output.name for output in self._model.graph.output}
 
     def model(self) -> onnx.ModelProto:
@@ -72,16 +63,19 @@ class _Graph:
         onnx.checker.check_model(self._model)
         return self._model
 
-    def source(self, name: str, op: str) -> onnx.NodeProto | None:
-        """The node that gives a value, if it is an `op` and nobody else takes it."""
-        if self._uses()[name] > 1 or name in self.outputs:
-            return None
-        return next((node for node in self.nodes if name in node.output and node.op_type == op), None)
+    def maker(self, name: str) -> onnx.NodeProto | None:
+        """The node that gives a value; None: it is the graph's input, or known."""
+        return next((node for node in self.nodes if name in node.output), None)
 
     def user(self, name: str) -> onnx.NodeProto | None:
-        """The only node that takes a value."""
-        users = [node for node in self.nodes if name in node.input]
+        """The node that takes a value, if it is taken once."""
+        users = [node for node in self.nodes for taken in node.input if taken == name]
         return users[0] if len(users) == 1 and name not in self.outputs else None
+
+    def source(self, name: str, op: str) -> onnx.NodeProto | None:
+        """The node that gives a value, if it is an `op` and the value is taken once."""
+        node = self.maker(name)
+        return node if node is not None and node.op_type == op and self.user(name) is not None else None
 
     def number(self, name: str) -> float | None:
         """A known value, if it is one number."""
@@ -98,13 +92,6 @@ class _Graph:
         place = self.nodes.index(old[-1])
         self.nodes[place + 1 : place + 1] = new
         self.nodes = [node for node in self.nodes if not any(node is each for each in old)]
-
-    def _uses(self) -> Counter[str]:
-        return Counter(name for node in self.nodes for name in node.input)
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
 
 def _of(graph: _Graph, op: str) -> list[onnx.NodeProto]:
@@ -137,7 +124,7 @@ def _hard_sigmoid(graph: _Graph) -> None:
 
 def _pooled(graph: _Graph) -> None:
     for pool in _of(graph, "MaxPool"):
-        pad, own = graph.source(pool.input[0], "Pad"), _attributes(pool)
+        pad, own = graph.source(pool.input[0], "Pad"), attributes(pool)
         if pad is None or any(own.get("pads", [])) or not _pads_nothing_higher(graph, pad):
             continue
         pads = graph.known[pad.input[1]].tolist()
@@ -154,7 +141,7 @@ def _pads_nothing_higher(graph: _Graph, pad: onnx.NodeProto) -> bool:
     value = graph.number(pad.input[2]) if len(pad.input) > 2 else 0.0
     if value == -math.inf:
         return True
-    source = next((node for node in graph.nodes if pad.input[0] in node.output), None)
+    source = graph.maker(pad.input[0])
     return value == 0 and source is not None and source.op_type == "Relu"
 
 
@@ -173,7 +160,7 @@ def _gated(graph: _Graph) -> None:
 
 def _is_gate(graph: _Graph, name: str) -> bool:
     """Whether a value comes from the mean of a map: one a channel, so that adding to it costs nothing."""
-    while (node := next((node for node in graph.nodes if name in node.output), None)) is not None:
+    while (node := graph.maker(name)) is not None:
         if node.op_type in ("ReduceMean", "GlobalAveragePool"):
             return True
         if node.op_type not in ("Conv", "Relu", "Sigmoid", "HardSigmoid"):
@@ -184,11 +171,11 @@ def _is_gate(graph: _Graph, name: str) -> bool:
 
 def _split(graph: _Graph) -> None:
     for conv in _of(graph, "Conv"):
-        side_by_side, own = graph.source(conv.input[0], "Concat"), _attributes(conv)
+        side_by_side, own = graph.source(conv.input[0], "Concat"), attributes(conv)
         if side_by_side is None or len(side_by_side.input) != 2 or own.get("group", 1) != 1:
             continue
         channels = _channels(graph, side_by_side.input[0])
-        if _attributes(side_by_side)["axis"] != 1 or channels is None or conv.input[1] not in graph.known:
+        if attributes(side_by_side)["axis"] != 1 or channels is None or conv.input[1] not in graph.known:
             continue
         weight, out = graph.known[conv.input[1]], conv.output[0]
         names = [f"{conv.input[1]}.{part}" for part in "ab"]
@@ -204,7 +191,7 @@ def _split(graph: _Graph) -> None:
 
 def _channels(graph: _Graph, name: str) -> int | None:
     """How many channels a map has, as the convolution that it comes from tells."""
-    while (node := next((node for node in graph.nodes if name in node.output), None)) is not None:
+    while (node := graph.maker(name)) is not None:
         if node.op_type == "Conv" and node.input[1] in graph.known:
             return len(graph.known[node.input[1]])
         if node.op_type not in ("Relu", "MaxPool", "HardSwish"):
@@ -251,7 +238,7 @@ def _unfolded(graph: _Graph) -> None:
 
 def _doubles(graph: _Graph, node: onnx.NodeProto) -> bool:
     """Whether a transposed convolution makes 2 x 2 pixels of each, apart from its neighbours."""
-    own = _attributes(node)
+    own = attributes(node)
     plain = (
         own.get("group", 1) == 1 and not any(own.get("pads", [])) and not any(own.get("output_padding", []))
     )

@@ -14,6 +14,9 @@ from models.bundle import load_bundle
 from models.limits import Limits
 from models.reader import Reader
 
+ROWS = ["Planet", "Mountain", "Guard", "Reader", "Painter", "Yellow", "Garden", "Market", "Owner", "Judge"]
+"""What the rows of tables begin with."""
+
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
@@ -70,21 +73,9 @@ def test_letters_that_fill_the_picture_are_read(reader: Reader, height: int) -> 
 
 @pytest.mark.parametrize("turns", [1, 3])
 def test_lone_digits_of_a_table_on_its_side_are_read(reader: Reader, turns: int) -> None:
-    rows = [
-        "Planet",
-        "Mountain",
-        "Guard",
-        "Reader",
-        "Painter",
-        "Yellow",
-        "Garden",
-        "Market",
-        "Owner",
-        "Judge",
-    ]
-    texts = {(60, 120 + 54 * y): f"{name} {y}" for y, name in enumerate(rows)}
+    texts = {(60, 120 + 54 * y): f"{name} {y}" for y, name in enumerate(ROWS)}
     texts |= {
-        (280 + 76 * x, 120 + 54 * y): str((3 * x + 7 * y) % 10) for x in range(12) for y in range(len(rows))
+        (280 + 76 * x, 120 + 54 * y): str((3 * x + 7 * y) % 10) for x in range(12) for y in range(len(ROWS))
     }
     expected = Counter(" ".join(texts.values()).split())
     page = np.array(drawn((1240, 860), 27, texts | {(60, 40): "Cases by month and ward"}).convert("RGB"))
@@ -94,19 +85,7 @@ def test_lone_digits_of_a_table_on_its_side_are_read(reader: Reader, turns: int)
 
 @pytest.mark.parametrize("turns", range(4))
 def test_columns_of_digits_are_no_lines(reader: Reader, turns: int) -> None:
-    names = [
-        "Planet",
-        "Mountain",
-        "Guard",
-        "Reader",
-        "Painter",
-        "Yellow",
-        "Garden",
-        "Market",
-        "Owner",
-        "Judge",
-    ]
-    texts = {(60, 60 + 54 * y): name for y, name in enumerate(names)}
+    texts = {(60, 60 + 54 * y): name for y, name in enumerate(ROWS)}
     texts |= {(300 + 90 * x, 60 + 54 * y): str((3 * x + 7 * y) % 10) for x in range(9) for y in range(10)}
     page = np.array(drawn((1200, 860), 26, texts).convert("RGB"))
     got = Counter(reader.read(np.ascontiguousarray(np.rot90(page, turns))).text.split())

@@ -53,7 +53,6 @@ def _seeded() -> None:
 
 def used(network: nn.Module) -> nn.Module:
     """The network with averages, scales and shifts as training leaves them, not those of a fresh one."""
-    torch.manual_seed(1)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
