@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """The steps of all lines one behind the other, without those that say again what the one before surely says.
+    """The steps of all lines one behind the other, without those that surely say what the one before says.
 
     Attributes:
         classes: (n, K).
@@ -159,7 +159,7 @@ class BeamSearch:
     def _laid_out(
         self, steps: _Steps, places: _Places, open_: Sequence[int]
     ) -> Iterator[tuple[Ints, npt.NDArray[np.float64]]]:
-        """The candidates of each step of the places that are open, and their log probabilities, (p, K) both."""
+        """The candidates of each step of the places that are open and their log probabilities, (p, K)."""
         at = np.minimum(places.starts + np.arange(places.lengths[0])[:, None], len(steps.classes) - 1)
         classes, logs = steps.classes[at], steps.logs[at]
         ended = places.lengths[places.ends] - 1, np.flatnonzero(places.ends)
@@ -169,15 +169,15 @@ class BeamSearch:
             width = widths[step, :count].max()
             yield classes[step, :count, :width], logs[step, :count, :width]
 
-    def _extended(
-        self, texts: _Texts, classes: Ints, logs: npt.NDArray[np.float64]
-    ) -> tuple[_Texts, Ints]:
+    def _extended(self, texts: _Texts, classes: Ints, logs: npt.NDArray[np.float64]) -> tuple[_Texts, Ints]:
         """The best texts a step further, and the text (times K) and the candidate that each came from."""
         width = classes.shape[1]
         totals = (texts.scores[:, :, None] + logs[:, None]).reshape(len(classes), -1)
         ends = np.repeat(classes[:, None], texts.scores.shape[1], 1).ravel()
         seen = np.repeat(texts.seen.ravel(), width)
-        written = (ends != BLANK) & (ends != np.repeat(texts.last.ravel(), width)) & (totals.ravel() > -np.inf)
+        written = (
+            (ends != BLANK) & (ends != np.repeat(texts.last.ravel(), width)) & (totals.ravel() > -np.inf)
+        )
         if (at := np.flatnonzero(written)).size:
             before, states = seen[at] >> _STATE_BITS, (seen[at] & _STATE).astype(np.int64)
             symbols, cases = self._symbols[ends[at]], self._cases[ends[at]]
@@ -223,7 +223,7 @@ def _steps(classes: Ints, probabilities: npt.NDArray[np.float32], stops: Ints) -
 
 
 def _places(steps: _Steps) -> _Places:
-    """Runs of unsure steps between which fewer characters stand than a language looks back, and those behind."""
+    """Runs of unsure steps with fewer characters between them than a language looks back, and more."""
     unsure = np.flatnonzero(~steps.sure)
     lines = np.cumsum(steps.begins)
     line_stops = np.append(np.flatnonzero(steps.begins)[1:], len(steps.sure))[lines[unsure] - 1]

@@ -41,11 +41,13 @@ NEXT_STATE: npt.NDArray[np.int64] = np.array(
     [[0, 5, 3], [1, 5, 3], [2, 5, 3], [1, 5, 4], [1, 5, 4], [2, 5, 4]], np.int64
 )
 """What a caseless character, a small and a capital letter make of a state: before a word at the start (0),
-behind one in capitals (1) or another one (2); behind a word's one capital (3), several (4), a small letter (5).
+behind one in capitals (1) or another one (2); behind a word's one capital (3), several (4) or a small letter
+(5).
 """
 _BYTE = np.uint64(8)
 _CONTEXT = np.uint64((1 << 8 * (ORDER - 1)) - 1)
 _KEPT = np.array([[(1 << 8 * symbols) - 1] for symbols in range(ORDER - 1, -1, -1)], np.uint64)
+_SIZES = np.array([1 << 8 * symbols for symbols in range(1, ORDER - 1)], np.uint64)
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _FIRST_SHIFT, _SECOND_SHIFT, _PLACE_SHIFT = np.uint64(29), np.uint64(32), np.uint64(12)
 _FINGERPRINTS = np.uint64(FINGERPRINTS)
@@ -92,7 +94,8 @@ class Language:
         known = {letter: number for number, letter in enumerate(self.letters, DIGIT + 1)}
         pairs = [(0, CASELESS), *(symbol_of(char, known) for char in charset)]
         return Symbols(
-            np.array([symbol for symbol, _ in pairs], np.uint64), np.array([case for _, case in pairs], np.int64)
+            np.array([symbol for symbol, _ in pairs], np.uint64),
+            np.array([case for _, case in pairs], np.int64),
         )
 
     def scores(self, contexts: Keys, symbols: Keys) -> Floats:
@@ -102,8 +105,11 @@ class Language:
         levels = np.where(held >> LEVEL_BITS == prints[..., None], held & (LEVELS - 1), 0).max(2)
         longest = (levels > 0).argmax(0)
         found = levels[longest, np.arange(len(symbols))]
-        shorter = np.where(found, longest, ORDER) * self.backoff
-        return np.asarray(self.levels[found] + shorter + (symbols == DIGIT) * _TENTH, np.float32)
+        # A context that is short because its line begins leaves nothing out.
+        left_out = np.maximum(np.where(found, longest, ORDER) - _missing(contexts), 0)
+        return np.asarray(
+            self.levels[found] + self.backoff * left_out + (symbols == DIGIT) * _TENTH, np.float32
+        )
 
     def to_json(self) -> str:
         """The text that `from_json` reads."""
@@ -163,6 +169,11 @@ def followed(contexts: Keys, symbols: Keys) -> Keys:
 def ngrams(contexts: Keys, symbols: Keys) -> Keys:
     """(`ORDER`, n): the symbols behind all of their context, then behind less and less of it."""
     return (contexts & _KEPT) << _BYTE | symbols
+
+
+def _missing(contexts: Keys) -> npt.NDArray[np.int64]:
+    """How many symbols contexts of one symbol or more have less than the longest."""
+    return ORDER - 2 - np.searchsorted(_SIZES, contexts, side="right")
 
 
 def addresses(keys: Keys, buckets: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:

@@ -260,7 +260,7 @@ class Recognizer:
 
 
 def best_classes(probabilities: npt.NDArray[np.float32], count: int) -> ctc.Candidates:
-    """The `count` best classes of each step of lines (N, T, classes), the best first, and their probabilities."""
+    """The `count` best classes of each step of lines (N, T, classes), best first, and their probabilities."""
     if count == 1:
         classes = probabilities.argmax(axis=2)[..., None]
     else:

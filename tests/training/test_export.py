@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.beam import CANDIDATES
 from models.bundle import DetectionSpec, DirectionSpec, RecognitionSpec
 from models.records import UsageError
 from models.session import Session
@@ -43,7 +44,7 @@ class Ink(nn.Module):
 
 def recogniser(classes: int = len(CHARSET) + 1) -> Trained:
     torch.manual_seed(0)
-    spec = RecognitionSpec("", "", "gray", HALF, HALF, 32, "decision", (64, 160, 320), CHARSET)
+    spec = RecognitionSpec("", "", "gray", HALF, HALF, 32, "candidates", (64, 160, 320), CHARSET)
     return Trained(Ink(classes).eval(), spec, {"step": 7, "scores": {"ned": 0.5}})
 
 
@@ -102,15 +103,16 @@ def test_batch_norms_are_folded(make) -> None:
     assert "BatchNormalization" not in {node.op_type for node in to_onnx(make()).graph.node}
 
 
-def test_decision_is_the_best_class_and_its_softmax() -> None:
+def test_decision_is_the_best_classes_and_their_softmax() -> None:
     trained = recogniser()
     image = torch.randn(3, 1, 32, 64)
     with torch.inference_mode():
         classes, probabilities = with_decision(trained)(image)
         softmax = trained.network(image).softmax(2)
+    best = softmax.topk(CANDIDATES, 2)
     assert classes.dtype == torch.int64
-    assert torch.equal(classes, softmax.argmax(2))
-    torch.testing.assert_close(probabilities, softmax.max(2).values)
+    assert torch.equal(classes, best.indices)
+    torch.testing.assert_close(probabilities, best.values)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bundle import MODELS, WHICH_FILE, About, Bundle, load_bundle
+from models.language import language_in
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
@@ -65,7 +66,13 @@ class Candidate:
             if key not in (*WHICH_FILE, "charset", "output")
         }
         make_bundle(
-            {**models, **tuned}, self.about, folder, specs=kept, overrides=settings, limits=self.limits
+            {**models, **tuned},
+            self.about,
+            folder,
+            specs=kept,
+            overrides=settings,
+            language=language_in(models["recognition"]) if "recognition" in tuned else None,
+            limits=self.limits,
         )
         return folder
 
