@@ -32,8 +32,8 @@ from models.records import Image, UsageError
 from training.config import CONFIGS
 from training.evaluation.scoring import Tally, Text, tally
 from training.export import accepted, export, write_model
+from training.float16 import stored_as
 from training.graph import Spec, load_trained, model_name, read_metadata
-from training.int8 import has_int8_weights
 from training.specimen import specimen_page
 
 CARD, NOTICE = "README.md", "NOTICE"
@@ -296,7 +296,7 @@ def _model_row(bundle: Bundle, name: str, part: Part) -> str:
     scores = ", ".join(f"{key} {value:.3f}" for key, value in (part.facts.get("scores") or {}).items())
     steps = f"{part.facts.get('step', '?')} steps"
     shape = f"{spec.color}, {height} x {width}"
-    stored = "int8" if has_int8_weights(onnx.load(path)) else "float32"
+    stored = stored_as(onnx.load(path))
     size = f"{path.stat().st_size:,}"
     return f"| {name} | {shape} | {path.name} | {size} | {stored} | {steps} | {scores or '-'} |"
 

@@ -166,14 +166,14 @@ def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path)
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model's file, and how its weights are stored: `int8` or `float32`."""
+    """A model's file, and how its weights are stored: `int8`, `float16` or `float32`."""
 
     path: Path
     weights: str
 
 
 def exported(checkpoint: Path, share: float = 1.0) -> ModelFile:
-    """Exports a checkpoint beside it: with int8 weights, or as float32 where those would change too much.
+    """Exports a checkpoint beside it: with int8 weights, or wider ones where those would change too much.
 
     Args:
         checkpoint: of the tuned network, with `start.safetensors` beside it.
@@ -186,10 +186,12 @@ def exported(checkpoint: Path, share: float = 1.0) -> ModelFile:
     if share < 1:
         start = load_checkpoint(checkpoint.with_name("start.safetensors")).group("net")
         trained.network.load_state_dict(blended(start, trained.network.state_dict(), share))
-    both = export(trained)
-    weights = "int8" if both.checked["int8"].agreement >= AGREEMENT else "float32"
-    path = checkpoint.with_name(f"{both.model}.onnx")
-    write_model(accepted(both, weights), path)
+    made = export(trained)
+    weights = next(
+        (name for name in ("int8", "float16") if made.checked[name].agreement >= AGREEMENT), "float32"
+    )
+    path = checkpoint.with_name(f"{made.model}.onnx")
+    write_model(accepted(made, weights), path)
     return ModelFile(path, weights)
 
 
