@@ -93,14 +93,15 @@ def rereader(bundle: Bundle, options: ReadOptions) -> PageStage:
 
 
 def language_of(bundle: Bundle, spec: RecognitionSpec) -> Language | None:
-    """The language model that a bundle's recogniser asks; None: it asks none.
+    """The language model that a bundle's recogniser asks, its own or the first one's; None: it asks none.
 
     Raises:
-        UsageError: the recogniser's file has none, or it cannot be read.
+        UsageError: neither file has one, or it cannot be read.
     """
     if not spec.language_weight:
         return None
-    language = language_in(path := bundle.model_path(spec))
+    first = bundle.model_path(bundle.manifest.recognition)
+    language = language_in(path := bundle.model_path(spec)) or language_in(first)
     if language is None:
         raise UsageError(f"{path} holds no language model; set language_weight to 0")
     return language

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import ctc
-from models.beam import CANDIDATES, BeamSearch
+from models.beam import CANDIDATES, SURE, BeamSearch
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
 from models.doubt import has_hole, marked_together, mixes_case
@@ -260,17 +260,28 @@ class Recognizer:
 
 
 def best_classes(probabilities: npt.NDArray[np.float32], count: int) -> ctc.Candidates:
-    """The `count` best classes of each step of lines (N, T, classes), best first, and their probabilities."""
+    """The best classes of each step of lines (N, T, classes), best first, and their probabilities.
+
+    Args:
+        probabilities: of classes.
+        count: classes of a step, K of (N, T, K). A step that is sure has its best one so many times, the others
+            with a probability of 0: finding them takes time where there are thousands of classes.
+    """
+    best = probabilities.argmax(axis=2)[..., None]
+    likely = np.take_along_axis(probabilities, best, 2)
     if count == 1:
-        classes = probabilities.argmax(axis=2)[..., None]
-    else:
-        count = min(count, probabilities.shape[2])
-        some = np.argpartition(-probabilities, count - 1, axis=2)[..., :count]
-        # Equal ones in the order of their classes, as argmax has them.
-        some.sort(axis=2)
-        order = np.argsort(-np.take_along_axis(probabilities, some, 2), axis=2, kind="stable")
-        classes = np.take_along_axis(some, order, 2)
-    return classes, np.take_along_axis(probabilities, classes, 2)
+        return best, likely
+    count = min(count, probabilities.shape[2])
+    classes, found = (np.repeat(each, count, 2) for each in (best, likely))
+    found[..., 1:] = 0
+    unsure = likely[..., 0] <= SURE
+    rows = probabilities[unsure]
+    some = np.argpartition(-rows, count - 1, axis=1)[:, :count]
+    some.sort(axis=1)  # equal ones in the order of their classes, as argmax has them
+    order = np.argsort(-np.take_along_axis(rows, some, 1), axis=1, kind="stable")
+    classes[unsure] = np.take_along_axis(some, order, 1)
+    found[unsure] = np.take_along_axis(rows, classes[unsure], 1)
+    return classes, found
 
 
 def is_text(line: Line, spec: RecognitionSpec) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.beam import SURE
 from models.bundle import Bundle, RecognitionSpec, load_bundle
 from models.recognition import Recognizer, best_classes, part_starts
 from models.records import Image, Line, Page
@@ -167,9 +168,12 @@ def _printed(text: str) -> Image:
 
 @given(st.integers(1, 5), st.integers(0, 99))
 def test_the_best_classes_come_first_and_equal_ones_in_their_order(count: int, seed: int) -> None:
-    likely = np.random.default_rng(seed).integers(0, 4, (2, 3, 6)).astype(np.float32)
+    likely = np.random.default_rng(seed).integers(0, 4, (2, 3, 6)).astype(np.float32) / 3
     classes, probabilities = best_classes(likely, count)
     assert classes.shape == probabilities.shape == (2, 3, count)
     np.testing.assert_array_equal(classes[..., 0], likely.argmax(axis=2))
-    np.testing.assert_array_equal(probabilities, -np.sort(-likely, axis=2)[..., :count])
-    np.testing.assert_array_equal(np.take_along_axis(likely, classes, 2), probabilities)
+    np.testing.assert_array_equal(probabilities[..., 0], likely.max(axis=2))
+    unsure = likely.max(axis=2) <= SURE
+    np.testing.assert_array_equal(probabilities[unsure], -np.sort(-likely[unsure], axis=1)[:, :count])
+    np.testing.assert_array_equal(np.take_along_axis(likely, classes, 2)[unsure], probabilities[unsure])
+    assert (probabilities[~unsure][:, 1:] == 0).all()
