@@ -7,6 +7,7 @@ looks back (Graves and Jaitly 2014; paths are kept apart by what a language sees
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,16 +19,15 @@ from models.language import NEXT_STATE, ORDER, SPACE, Language, followed
 
 CANDIDATES = 4
 """Classes of a step that are looked at, at most."""
-SURE = 0.95
+SURE = 0.9
 """The best class of a step with a higher probability stands."""
-LEAST = 3e-3
+LEAST = 0.01
 """Other classes of a step with a lower probability are not looked at."""
-BEAMS = 5
+BEAMS = 4
 """Texts of a place that are followed at once."""
 
 _STATE_BITS, _CLASS_BITS = np.uint64(3), np.uint64(20)
 _STATE = np.uint64(7)
-_BEFORE = np.tri(2 * BEAMS, k=-1, dtype=bool)
 
 Ints = npt.NDArray[np.integer]
 Bools = npt.NDArray[np.bool_]
@@ -96,12 +96,15 @@ class BeamSearch:
         charset: of the recogniser, without the blank.
         weight: of the language's log probabilities; the recogniser's have 1.
         bonus: added for each character, since every one makes a text less likely.
+        beams: texts of a place that are followed at once.
     """
 
-    def __init__(self, language: Language, charset: Sequence[str], weight: float, bonus: float) -> None:
+    def __init__(
+        self, language: Language, charset: Sequence[str], weight: float, bonus: float, beams: int = BEAMS
+    ) -> None:
         known = language.symbols(charset)
         self._language = language
-        self._weight, self._bonus = weight, bonus
+        self._weight, self._bonus, self._beams = weight, bonus, beams
         self._end = len(charset) + 1  # a class of its own, which stands for the space behind a line
         self._symbols = np.append(known.symbols, np.uint64(SPACE))
         self._cases = np.append(known.cases, 0)
@@ -184,7 +187,7 @@ class BeamSearch:
             likely = self._language.scores(before, symbols) + self._letter[states, cases]
             totals.ravel()[at] += self._weight * likely + self._bonus
             seen[at] = _seen(followed(before, symbols), NEXT_STATE[states, cases])
-        origin = _best(totals, seen << _CLASS_BITS | ends.astype(np.uint64))
+        origin = _best(totals, seen << _CLASS_BITS | ends.astype(np.uint64), self._beams)
         flat = origin + np.arange(len(classes))[:, None] * totals.shape[1]
         return _Texts(totals.ravel()[flat], seen[flat], ends[flat]), origin
 
@@ -193,16 +196,21 @@ def _seen(contexts: npt.NDArray[np.uint64], states: Ints) -> npt.NDArray[np.uint
     return contexts << _STATE_BITS | states.astype(np.uint64)
 
 
-def _best(totals: npt.NDArray[np.float64], marks: npt.NDArray[np.uint64]) -> Ints:
+def _best(totals: npt.NDArray[np.float64], marks: npt.NDArray[np.uint64], beams: int) -> Ints:
     """(p, beams) the best totals of (p, n), best first; of equal marks (p n,) the best one alone."""
-    order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * BEAMS]
+    order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beams]
     if order.shape[1] == 1:
         return order
     marks = marks[order + np.arange(len(totals))[:, None] * totals.shape[1]]
-    worse = ((marks[:, :, None] == marks[:, None]) & _BEFORE[: order.shape[1], : order.shape[1]]).any(2)
+    worse = ((marks[:, :, None] == marks[:, None]) & _earlier(order.shape[1])).any(2)
     if worse.any():
         order = order[np.arange(len(order))[:, None], np.argsort(worse, axis=1, kind="stable")]
-    return order[:, :BEAMS]
+    return order[:, :beams]
+
+
+@functools.lru_cache(maxsize=2 * BEAMS)
+def _earlier(count: int) -> Bools:
+    return np.tri(count, k=-1, dtype=bool)
 
 
 def _steps(classes: Ints, probabilities: npt.NDArray[np.float32], stops: Ints) -> tuple[Ints, _Steps]:

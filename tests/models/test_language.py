@@ -190,7 +190,7 @@ STEP = st.dictionaries(
 def test_the_search_finds_the_best_text_of_all(
     steps: list[dict[str, float]], weights: tuple[float, float]
 ) -> None:
-    (decided,) = BeamSearch(LANGUAGE, CHARSET, *weights)([line(steps)])
+    (decided,) = BeamSearch(LANGUAGE, CHARSET, *weights, beams=99)([line(steps)])
     classes, likely = decided
     chars = text_of(decided)
     found = float(np.log(likely).sum()) + score(chars, *weights)
