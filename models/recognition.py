@@ -264,7 +264,7 @@ def best_classes(probabilities: npt.NDArray[np.float32], count: int) -> ctc.Cand
 
     Args:
         probabilities: of classes.
-        count: classes of a step, K of (N, T, K). A step that is sure has its best one K times, all but the first
+        count: classes of a step, K of (N, T, K). A sure step has its best one K times, all but the first one
             with a probability of 0: finding the others takes time where there are thousands of classes.
     """
     best = probabilities.argmax(axis=2)[..., None]
