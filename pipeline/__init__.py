@@ -2,5 +2,5 @@
 
 import sys
 
-if sys.argv[:1] == ["-m"]:  # Python looks for `pipeline.report` or the like, and would in the working folder
+if sys.argv[:1] == ["-m"]:  # Python looks for `pipeline`, and would in the working folder
     import ppocr_beam as ppocr_beam
