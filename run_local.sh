@@ -23,4 +23,4 @@ if [ $# -gt 0 ]; then
 fi
 
 "$bin/ppocr-beam" "$here/samples" --output out_samples
-"$bin/python" -m pipeline.show out_samples
+"$bin/ppocr-beam" show out_samples

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from models.records import Char, Image, Line, Page
+from models.records import Char, Image, Line, Page, UsageError
 
 CERTAIN = (32, 140, 60)
 REVIEW = (210, 90, 20)
@@ -50,6 +52,30 @@ def overlay(page: Page, image: Image) -> Image:
         write(marks, str(number), left - label * (0.3 + 0.6 * len(str(number))), top, label, color)
         _write_line(sheet, line, corners, color)
     return np.concatenate([marks, sheet], axis=1)
+
+
+def save(path: str | os.PathLike[str], page: Page, image: Image) -> None:
+    """Writes what `overlay` draws into a file whose name tells the format.
+
+    Raises:
+        OSError: it cannot be written.
+        UsageError: the name tells no format.
+    """
+    drawn = overlay(page, image)
+    try:
+        encoded = cv2.imencode(Path(path).suffix, drawn)[1]
+    except cv2.error as error:
+        raise UsageError(f"{path}: its name has to end as an image's does, such as .png or .jpg") from error
+    Path(path).write_bytes(encoded.tobytes())
+
+
+def told(number: int, line: Line) -> str:
+    """A line with its number in the picture, and where it is doubtful the character that is the most."""
+    if not line.needs_review:
+        return f"{number:5}  {line.text}"
+    char = weakest(line)
+    why = "" if char is None else f": least sure of {char.text!r}, {char.confidence:.2f}"
+    return f"{number:5}? {line.text}   [{line.confidence:.2f}{why}]"
 
 
 def weakest(line: Line) -> Char | None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-if sys.argv[:1] == ["-m"]:  # Python looks for `pipeline.report` or the like, and would in the working folder
+if sys.argv[:1] == ["-m"]:  # Python looks for `pipeline`, and would in the working folder
     import ppocr_beam
 
     ppocr_beam.quieten(signal.SIGINT, signal.SIGTERM)

@@ -1,6 +1,7 @@
 """The command `ppocr-beam`, also `python -m pipeline`.
 
-    ppocr-beam --input scans/ --output out
+    ppocr-beam scans/ --output out    the job
+    ppocr-beam show out               one of `pipeline.commands`
 
 Beam is imported only when there is work to do: a mistake in the command line is told within a second.
 """
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 
 from models.records import UsageError
 from pipeline import logs
+from pipeline.commands import run_named
 from pipeline.options import parse
 from pipeline.status import USAGE, leave, say
 
@@ -26,9 +28,12 @@ def start() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     logging.basicConfig(format=logs.FORMAT)
+    if (status := run_named(argv)) is not None:
+        return status
     try:
-        options = parse(sys.argv[1:] if argv is None else argv)
+        options = parse(argv)
     except UsageError as error:
         return say(USAGE, str(error))
     if options.verbose:

@@ -18,6 +18,7 @@ from models.engine import ENGINES, choose, precision
 from models.options import ReadOptions
 from models.records import UsageError
 from models.version import add_version
+from pipeline.commands import COMMANDS
 from transforms import storage
 from transforms.storage import local
 
@@ -27,6 +28,7 @@ _OPTION = re.compile("--?[a-zA-Z]")
 _LANGUAGES = "a bundle reads its languages: --bundle NAME chooses one, `ppocr-bundle list` names them"
 _TOLD = dict.fromkeys(("--lang", "--language", "--languages", "-l"), _LANGUAGES)
 """Options that others' readers have, and what does the same here."""
+_COMMANDS = "; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
 _OF_CLUSTERS = ("--num_workers", "--max_num_workers")
 
 
@@ -290,9 +292,11 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ppocr-beam",
-        usage="%(prog)s PATH... --output FOLDER [OPTION...]",
+        usage="%(prog)s PATH... --output FOLDER [OPTION...]\n       %(prog)s COMMAND ...",
         description="Reads the text of page images and documents into Parquet, one row a page.",
-        epilog="Any option of Apache Beam is passed through, such as --runner=DataflowRunner --project=NAME; "
+        epilog=f"Commands: {_COMMANDS}; `ppocr-beam {next(iter(COMMANDS))} --help` says more. "
+        f"To read a folder of such a name, give it as ./{next(iter(COMMANDS))}. "
+        "Any option of Apache Beam is passed through, such as --runner=DataflowRunner --project=NAME; "
         "what only a runner knows goes behind a lone --. "
         "The same command again resumes where a run stopped. Exit status: 0 done, 1 failed, 2 wrong usage, "
         "3 more errors than --max_error_rate, 130 interrupted.",

@@ -80,10 +80,10 @@ def test_a_command_that_is_interrupted_while_it_imports_says_so_in_a_line(
 
 def test_modules_that_are_run_by_name_run_nothing_of_the_working_folder(tmp_path: Path) -> None:
     here = traps(tmp_path / "here", *OURS[:1], *OURS[2:], *THEIRS)  # Python itself looks for `pipeline` there
-    words = [sys.executable, "-m", "pipeline.report", "none"]
+    words = [sys.executable, "-m", "pipeline", "report", "none"]
     done = subprocess.run(words, cwd=here, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("pipeline.report: ")
+    assert done.stderr.startswith("ppocr-beam report: ")
     assert not (here / "RUN").exists()
 
 

@@ -52,7 +52,7 @@ _WRITTEN = ("_manifest", "_runs", "_staged", "_waves", "errors", "pages")
 IN_OUTPUTS = "in outputs"
 """What images are counted under, in the place of a suffix, that lie where earlier runs wrote."""
 _DRAWN = "overlay.png"
-"""The one picture that the project itself puts there: `pipeline.show`'s."""
+"""The one picture that the project itself puts there: `ppocr-beam show`'s."""
 
 
 def list_sources(inputs: Sequence[str], left_out: Counter[str] | None = None) -> Iterator[Source]:

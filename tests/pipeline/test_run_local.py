@@ -18,7 +18,6 @@ def checkout(tmp_path: Path) -> Path:
     for name, line in (
         ("scripts/setup.sh", 'echo "setup $*"'),
         (".venv/bin/ppocr-beam", 'printf "job"; printf " [%s]" "$@"; echo'),
-        (".venv/bin/python", 'echo "python $*"'),
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
             [
                 "setup pdf",
                 "job [HERE/samples] [--output] [out_samples]",
-                "python -m pipeline.show out_samples",
+                "job [show] [out_samples]",
             ],
         ),
     ],

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.annotate import DOUBTFUL
-from pipeline.show import main, show, to_page
+from pipeline.commands.show import main, show
+from pipeline.outputs import to_page
 from transforms.rows import PAGES
 
 
@@ -74,7 +75,7 @@ def test_nobody_who_reads_on_is_no_error(tmp_path: Path, image: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     shown = subprocess.run(
-        [sys.executable, "-m", "pipeline.show", str(tmp_path)], stdout=writer, stderr=subprocess.PIPE
+        [sys.executable, "-m", "pipeline", "show", str(tmp_path)], stdout=writer, stderr=subprocess.PIPE
     )
     os.close(writer)
     assert (shown.returncode, shown.stderr) == (0, b"")
@@ -106,7 +107,7 @@ def test_names_decide_which_page_is_first_not_files(
 
 def test_outputs_elsewhere_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gs://b/out"]) == 2
-    assert capsys.readouterr().err.startswith("pipeline.show: gs://b/out is not on this machine")
+    assert capsys.readouterr().err.startswith("ppocr-beam show: gs://b/out is not on this machine")
 
 
 def test_blank_pages_are_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

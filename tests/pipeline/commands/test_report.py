@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import manifest, waves
+from pipeline.commands.report import main, report, worked
 from pipeline.lock import Lock, Owner
-from pipeline.report import main, report, worked
 from pipeline.status import INTERRUPTED
 from pipeline.waves import Marker
 from transforms.storage import Source

@@ -1,85 +1,22 @@
-"""`python -m pipeline.show OUT [FILE] [--page N]`: what was read of a page, and a picture of it."""
+"""A job's output read back: rows of pages/ as the pages that they were, and those pages' pixels."""
 
 from __future__ import annotations
 
-import argparse
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
-from models.annotate import overlay, weakest
 from models.decoding import decode
 from models.records import Char, Image, InputError, Line, Page, UsageError
 from pipeline import waves
-from pipeline.look import look
-from pipeline.status import leave
 from transforms import archives, storage
-from transforms.storage import local
 
-LINES = 8
-"""Lines of text to print, where no page was asked for."""
 MEMBER_BYTES = 1 << 30
 """Of the largest member of an archive that is looked at."""
-
-PICTURE = "overlay.png"
 _COLUMNS = ("uri", "page", "width", "height", "lines")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints what there is to see in the folder named; returns the exit status."""
-    what = "Prints what was read of a page, and draws it beside the page."
-    return look("show", what, lambda args: show(args.output, args.file, args.page), argv, _add_page)
-
-
-def _add_page(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE",
-        help="whose page: as in the column uri, or the end of it (default: the first that has text)",
-    )  # fmt: skip
-    parser.add_argument("--page", type=int, metavar="N", help="which of its pages, from 0 on")
-
-
-def show(folder: str, file: str | None = None, number: int | None = None) -> None:
-    """Prints the lines of a page, and draws that page beside the output's rows.
-
-    Args:
-        folder: the job's output.
-        file: end of the page's `uri`; None: any file.
-        number: of the page; None: the first one that has text.
-
-    Raises:
-        UsageError: the output has no rows or no such page, or is not on this machine.
-    """
-    if not storage.is_local(folder):
-        raise UsageError(f"{folder} is not on this machine: copy it here, with its images where the rows say")
-    output = Path(local.path_of(folder))
-    row = find_page(output, file, number)
-    if row is None:
-        print("No page with text.")
-        return
-    page, picture = to_page(row), output / PICTURE
-    drawn = _drawn(page)
-    if isinstance(drawn, str):
-        print(f"No picture of {page.uri}, page {page.index}: {drawn}")
-    else:
-        cv2.imwrite(str(picture), drawn)
-        print(f"Picture:  {picture}, of {page.uri}, page {page.index}; what wants a second look is orange")
-    shown = page.lines if file is not None or number is not None else page.lines[:LINES]
-    print("\n".join(["It says:", *(_told(i, line) for i, line in enumerate(shown, 1))]))
-
-
-def _told(number: int, line: Line) -> str:
-    """A line with its number in the picture, and where it is doubtful the character that is the most."""
-    if not line.needs_review:
-        return f"{number:5}  {line.text}"
-    char = weakest(line)
-    why = "" if char is None else f": least sure of {char.text!r}, {char.confidence:.2f}"
-    return f"{number:5}? {line.text}   [{line.confidence:.2f}{why}]"
 
 
 def find_page(output: Path, file: str | None, number: int | None) -> dict[str, Any] | None:
@@ -134,18 +71,23 @@ def to_page(row: dict[str, Any]) -> Page:
     return Page(uri=row["uri"], index=row["page"], width=row["width"], height=row["height"], lines=lines)
 
 
-def _drawn(page: Page) -> Image | str:
-    """The page with its lines; why it cannot be drawn, where what it was read from is away or another."""
+def image_of(page: Page) -> Image:
+    """The pixels that a page was read from.
+
+    Raises:
+        InputError: what it was read from is away, cannot be read, or is another by now.
+    """
     try:
         data = _bytes(page.uri)
         found = next((each for each in decode(data) if each.index == page.index), None)
     except InputError as error:
         relative = storage.is_local(page.uri) and not Path(page.uri).is_absolute()
         hint = "; the path begins where the job ran: run this there" if relative else ""
-        return f"{error.message}{hint}"
+        raise InputError(error.kind, f"{error.message}{hint}") from error
     if found is None or found.image is None:
-        return "its file has no such page any more: it was changed after the job read it"
-    return overlay(page, found.image)
+        why = "its file has no such page any more: it was changed after the job read it"
+        raise InputError("changed", why)
+    return found.image
 
 
 def _bytes(uri: str) -> bytes:
@@ -163,7 +105,3 @@ def _bytes(uri: str) -> bytes:
             if member.uri == uri and isinstance(member.data, bytes):
                 return member.data
     raise InputError("not_found", f"{uri}: {archive} has no such member")
-
-
-if __name__ == "__main__":
-    leave(main())

@@ -1,4 +1,4 @@
-"""`python -m pipeline.report OUT`: how far a job is, from its output alone, wherever that and the job are.
+"""`ppocr-beam report OUT`: how far a job is, from its output alone, wherever that and the job are.
 
 It reads the list of files, the markers of the waves that are done, and the locks; no rows.
 """
@@ -11,18 +11,15 @@ from collections.abc import Iterable, Sequence
 
 from models.records import UsageError
 from pipeline import waves
+from pipeline.commands.running import add_output, run
 from pipeline.lock import owners, seems_alive
-from pipeline.look import look
-from pipeline.manifest import files_of
 from pipeline.progress import counted, duration
-from pipeline.status import leave
 from pipeline.waves import Marker
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints how far the job is that writes the output named; returns the exit status."""
-    what = "Tells how far a job is, from its output alone."
-    return look("report", what, lambda args: print(report(args.output)), argv)
+    return run("report", add_output, lambda args: print(report(args.output)), argv)
 
 
 def report(output: str) -> str:
@@ -32,6 +29,8 @@ def report(output: str) -> str:
         UsageError: no job has written there.
         InputError: the output cannot be read.
     """
+    from pipeline.manifest import files_of  # --help does without Parquet
+
     done, listed = waves.markers(output), files_of(output)
     if not listed:
         raise UsageError(f"{output} has no list of files; is it what a job was given as --output?")
@@ -77,7 +76,3 @@ def worked(markers: Iterable[Marker]) -> float:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total
-
-
-if __name__ == "__main__":
-    leave(main())
