@@ -22,8 +22,9 @@ from models.records import Image, Line, Page
 from models.session import Normalizer, Session
 from models.stacks import unstacked
 
-BATCH_COLUMNS = 2560
-"""Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in the caches."""
+BATCH_COLUMNS = 1024
+"""Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in caches, also
+where other work shares them."""
 UNSURE = 0.7
 """Mean confidence under which a line is looked at in other ways too: upright text is mostly read surer."""
 TALL = 1.5
@@ -296,8 +297,8 @@ def noticed(reading: ctc.Reading, steps: float) -> list[float]:
         reading: the line.
         steps: how many steps its crop takes, padding left out.
     """
-    places = ((reading.steps + 0.5) / steps).tolist()
-    return [min(place, 1.0) for place, char in zip(places, reading.text, strict=True) if char != " "]
+    places = np.minimum((reading.steps + 0.5) / steps, 1.0).tolist()
+    return [place for place, char in zip(places, reading.text, strict=True) if char != " "]
 
 
 def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, bool]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.beam import SURE
 from models.bundle import Bundle, RecognitionSpec, load_bundle
-from models.recognition import Recognizer, best_classes, part_starts
+from models.recognition import BATCH_COLUMNS, Recognizer, best_classes, part_starts
 from models.records import Image, Line, Page
 from models.session import Session
 from tests.builders import CHARSET, tiny_bundle
@@ -97,6 +97,15 @@ def test_a_long_line_takes_no_more_memory_at_once_than_short_ones(bundle: Bundle
     session = reader._session
     assert isinstance(session, Deciding) and len(session.columns) > 20
     assert max(session.columns) <= 2560
+
+
+def test_many_short_lines_enter_the_model_a_few_at_a_time(bundle: Bundle) -> None:
+    lines = [inked(some_text(3), bundle.manifest.recognition) for _ in range(60)]
+    reader = stage(bundle, (80, 320), "decision")
+    reader.read(lines)
+    session = reader._session
+    assert isinstance(session, Deciding) and sum(session.columns) == 60 * 80
+    assert len(session.columns) > 1 and max(session.columns) <= BATCH_COLUMNS
 
 
 @pytest.mark.parametrize("columns", [1, 319, 320, 321, 448, 449, 5000])
