@@ -58,8 +58,8 @@ def test_every_command_says_its_version(command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "number"),
     [
-        *itertools.product(["ppocr-beam", "-m pipeline", "-m pipeline.report"], ["SIGINT", "SIGTERM"]),
-        *itertools.product(["-m pipeline.show", "ppocr-bundle", "ppocr-train"], ["SIGINT"]),
+        *itertools.product(["ppocr-beam", "-m pipeline", "-m pipeline report"], ["SIGINT", "SIGTERM"]),
+        *itertools.product(["-m pipeline show", "ppocr-bundle", "ppocr-train"], ["SIGINT"]),
     ],
 )
 def test_a_command_that_is_interrupted_while_it_imports_says_so_in_a_line(
