@@ -31,6 +31,8 @@ from models.records import InputError, Line, Page
 PAGE_S = 30
 """Seconds of a processor that a page may take, the first with opening its file: most take a tenth of one."""
 
+_PIPE_BYTES = 1 << 20
+"""As many as Linux gives anybody: pixels pass in fewer pieces."""
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CHILD = """
 import sys
@@ -102,6 +104,7 @@ def _take() -> _Child:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        pipesize=_PIPE_BYTES,
         start_new_session=True,
     )
     assert process.stdin is not None and process.stdout is not None
