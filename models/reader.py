@@ -76,7 +76,7 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's recogniser; where there is a second one, it leaves to that which lines are text."""
     spec = bundle.manifest.recognition
     session = open_session(bundle.model_path(spec), options.engine)
-    work = Recognizer(options.recognition(spec), session, options.chars)
+    work = Recognizer(options.recognition(spec), session, options.chars, options.words)
     return _on_images(work.read_pages if bundle.manifest.second else work)
 
 
@@ -87,7 +87,7 @@ def rereader(bundle: Bundle, options: ReadOptions) -> PageStage:
         return list
     session = open_session(bundle.model_path(manifest.second), options.engine)
     spec = replace(options.recognition(manifest.second), cell_gap=0.0)
-    second = Recognizer(spec, session, options.chars)
+    second = Recognizer(spec, session, options.chars, options.words)
     return _on_images(Rereader(options.recognition(manifest.recognition), second, below))
 
 
