@@ -208,6 +208,17 @@ def grow(polygons: Quad, margin: float) -> Quad:
     return polygons + np.stack(moves, axis=-2)
 
 
+def inset(crop: Image, margin: float) -> float:
+    """What `grow` has put before a line's polygon, and behind it: a part of its crop's length.
+
+    Args:
+        crop: cut out with that margin, (h, w) or (h, w, 3).
+        margin: see `rectify`.
+    """
+    height, width = crop.shape[:2]
+    return margin / (1 + 2 * margin) * min(width, height) / width
+
+
 def _lengths(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     lengths: npt.NDArray[np.float64] = np.hypot(sides[..., :1], sides[..., 1:]).astype(np.float64)
     return np.maximum(lengths, 1e-6)

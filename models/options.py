@@ -24,6 +24,7 @@ class ReadOptions:
         cell_gap: likewise.
         review_threshold: likewise.
         chars: whether to give each character's confidence and extent.
+        words: whether to give each word's text, confidence and polygon.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
             bundle's.
         box_threshold: see `DetectionSpec`; None: the bundle's.
@@ -39,6 +40,7 @@ class ReadOptions:
     cell_gap: float | None = None
     review_threshold: float | None = None
     chars: bool = False
+    words: bool = False
     detection_limit: int | None = None
     box_threshold: float | None = None
     unclip_ratio: float | None = None

@@ -77,7 +77,9 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's recogniser; where there is a second one, it leaves to that which lines are text."""
     spec = bundle.manifest.recognition
     session = open_session(bundle.model_path(spec), options.engine)
-    work = Recognizer(options.recognition(spec), session, options.chars, language_of(bundle, spec))
+    work = Recognizer(
+        options.recognition(spec), session, options.chars, language_of(bundle, spec), options.words
+    )
     return _on_images(work.read_pages if bundle.manifest.second else work)
 
 
@@ -88,7 +90,7 @@ def rereader(bundle: Bundle, options: ReadOptions) -> PageStage:
         return list
     session = open_session(bundle.model_path(manifest.second), options.engine)
     spec = replace(options.recognition(manifest.second), cell_gap=0.0)
-    second = Recognizer(spec, session, options.chars, language_of(bundle, manifest.second))
+    second = Recognizer(spec, session, options.chars, language_of(bundle, manifest.second), options.words)
     return _on_images(Rereader(options.recognition(manifest.recognition), second, below))
 
 

@@ -16,11 +16,12 @@ from models.beam import CANDIDATES, SURE, BeamSearch
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
 from models.doubt import has_hole, marked_together, mixes_case
-from models.geometry import LONG, fit_height, quarter_turn, runs_down, turn
+from models.geometry import LONG, fit_height, inset, quarter_turn, runs_down, turn
 from models.language import Language
-from models.records import Image, Line, Page
+from models.records import Image, Line, Page, Quad, Word
 from models.session import Normalizer, Session
 from models.stacks import unstacked
+from models.words import extents, spans
 
 BATCH_COLUMNS = 1024
 """Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in caches, also
@@ -103,6 +104,7 @@ class Recognizer:
         session: the model.
         chars: whether to fill the lines' `chars`.
         language: how likely characters follow each other; None: each step is decided by itself.
+        words: whether to fill the lines' `words`.
     """
 
     def __init__(
@@ -111,9 +113,11 @@ class Recognizer:
         session: Session,
         chars: bool = False,
         language: Language | None = None,
+        words: bool = False,
     ) -> None:
         self.spec = spec
         self.chars = chars
+        self.words = words
         self._session = session
         self._search = (
             BeamSearch(language, spec.charset, spec.language_weight, spec.language_bonus)
@@ -163,7 +167,10 @@ class Recognizer:
         Raises:
             ValueError: a line has no crop.
         """
-        return [self._filled(line, *read) for line, read in zip(lines, self._readings(lines), strict=True)]
+        return [
+            self._filled(self._worded(line, *read), *read)
+            for line, read in zip(lines, self._readings(lines), strict=True)
+        ]
 
     def _readings(self, lines: Sequence[Line]) -> list[_Read]:
         spec, last = self.spec, self.spec.widths[-1]
@@ -208,19 +215,41 @@ class Recognizer:
         assert line.crop is not None  # it has been read
         height, width = line.crop.shape[:2]
         line = replace(line, needs_review=has_hole(line.crop, noticed(reading, steps)))
-        air = self.spec.margin
-        length = width / height * (1 + 2 * air)  # of the crop, in heights of the line
+        line = self._worded(line, reading, steps)
+        length = width / height * (1 + 2 * self.spec.margin)  # of the crop, in heights of the line
         found = cells(reading, steps, steps / length, self.spec.cell_gap)
         if len(found) == 1:
             return [self._filled(line, reading, steps)]
-        parts = []
+        parts, left = [], iter(line.words or ())
         for cell in found:
-            begin, end = (
-                (step / steps * length - air) / (length - 2 * air) for step in (cell.begin, cell.end)
-            )
-            polygon = part(line.polygon, begin, end)
-            parts.append(self._filled(replace(line, polygon=polygon), cell.reading, cell.end - cell.begin))
+            polygon = self._part(line, cell.begin / steps, cell.end / steps)
+            words = None if line.words is None else tuple(islice(left, len(list(spans(cell.reading.text)))))
+            piece = replace(line, polygon=polygon, words=words)
+            parts.append(self._filled(piece, cell.reading, cell.end - cell.begin))
         return parts
+
+    def _worded(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
+        """The line with its words, where they are asked for."""
+        if not self.words:
+            return line
+        assert line.crop is not None  # it has been read
+        found = list(spans(reading.text))
+        places = extents(found, reading, steps, line.crop).tolist() if found else []
+        words = (
+            Word(
+                text=reading.text[span.start : span.stop],
+                confidence=judged(reading.confidences[span.start : span.stop], self.spec)[0],
+                polygon=self._part(line, *place),
+            )
+            for span, place in zip(found, places, strict=True)
+        )
+        return replace(line, words=tuple(words))
+
+    def _part(self, line: Line, begin: float, end: float) -> Quad:
+        """The part of a line's polygon between two fractions of its crop's length."""
+        assert line.crop is not None
+        air = inset(line.crop, self.spec.margin)
+        return part(line.polygon, (begin - air) / (1 - 2 * air), (end - air) / (1 - 2 * air))
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
         reading = ctc.tidy(reading)

@@ -31,6 +31,21 @@ class Char:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Word:
+    """One word of a line; in Han and kana one character.
+
+    Attributes:
+        text: without spaces.
+        confidence: the chance that the text is right, as of a line.
+        polygon: where it stands on the upright page: the part of its line's polygon that it takes.
+    """
+
+    text: str
+    confidence: float
+    polygon: Quad
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Line:
     """One line of text, filled stage by stage.
 
@@ -48,6 +63,7 @@ class Line:
             character, is under the threshold that the bundle has or that was asked for, or `models.doubt` has
             another reason; never where that threshold is 0.
         chars: per-character confidences and extents, where asked for.
+        words: from the line's start to its end, where asked for.
         recognizer: which of the bundle's recognisers read the text, 1 or 2; 0: none has.
         other_confidence: of the other recogniser's reading, where both were asked.
     """
@@ -62,6 +78,7 @@ class Line:
     probability: float = 0.0
     needs_review: bool = False
     chars: tuple[Char, ...] | None = None
+    words: tuple[Word, ...] | None = None
     recognizer: int = 0
     other_confidence: float | None = None
 

@@ -415,6 +415,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="mark lines that are right with a smaller chance for review; 0: none (default: the bundle's)",
     )  # fmt: skip
     add("--chars", action="store_true", help="add each character's confidence and extent")
+    add("--words", action="store_true", help="add each word's text, confidence and polygon")
     add(
         "--detection_limit", type=_whole(32), metavar="PIXELS",
         help="bound of the side that the bundle bounds in detection (default: the bundle's)",

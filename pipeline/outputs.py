@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from models.decoding import decode
-from models.records import Char, Image, InputError, Line, Page, UsageError
+from models.records import Char, Image, InputError, Line, Page, Quad, UsageError, Word
 from pipeline import waves
 from transforms import archives, storage
 
@@ -55,16 +55,27 @@ def _read(path: Path, group: int, columns: tuple[str, ...]) -> list[dict[str, An
     return rows
 
 
+def _words(words: list[dict[str, Any]] | None) -> tuple[Word, ...] | None:
+    if words is None:
+        return None
+    return tuple(Word(word["text"], word["confidence"], _quad(word["polygon"])) for word in words)
+
+
+def _quad(corners: list[dict[str, float]]) -> Quad:
+    return np.array([(corner["x"], corner["y"]) for corner in corners], np.float32)
+
+
 def to_page(row: dict[str, Any]) -> Page:
     """A row of pages/ as the page that it was."""
     lines = tuple(
         Line(
-            polygon=np.array([(corner["x"], corner["y"]) for corner in line["polygon"]], np.float32),
+            polygon=_quad(line["polygon"]),
             detection_score=line["detection_score"],
             text=line["text"],
             confidence=line["confidence"],
             needs_review=line["needs_review"],
             chars=None if line.get("chars") is None else tuple(Char(**char) for char in line["chars"]),
+            words=_words(line.get("words")),
         )
         for line in row["lines"]
     )

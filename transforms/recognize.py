@@ -11,7 +11,7 @@ class Recognize(ModelStage):
 
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
-        options: `chars`, `min_confidence`, `cell_gap` and `review_threshold` are used here.
+        options: `chars`, `words`, `min_confidence`, `cell_gap` and `review_threshold` are used here.
         batch_size: most pages in a batch. Lines of all of them that are as wide go through the model
             together: fewer calls, and fuller ones.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.

@@ -13,7 +13,8 @@ class Reread(ModelStage):
 
     Args:
         bundle: a built-in bundle's name, or the path or URI of a folder.
-        options: `second`, `second_below`, `chars`, `min_confidence` and `review_threshold` are used here.
+        options: `second`, `second_below`, `chars`, `words`, `min_confidence` and `review_threshold` are used
+            here.
         batch_size: most pages in a batch; their lines go through the model together.
         private_hosts: whether a bundle on https:// may lie on a host that is not public.
     """

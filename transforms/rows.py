@@ -16,7 +16,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from models.doubt import doubtful
-from models.records import Char, Failure, Line, Page
+from models.records import Char, Failure, Line, Page, Quad, Word
 from transforms import metrics
 from transforms.elements import PageOrFailure
 from transforms.handler import failed
@@ -49,6 +49,18 @@ CHAR = pa.struct(
     ]
 )
 
+WORD = pa.struct(
+    [
+        _field("text", pa.string(), "what the word says"),
+        _field("confidence", pa.float32(), "how sure it is that the text is right, 0 to 1, as a line's"),
+        _field(
+            "polygon",
+            pa.list_(_field("element", POINT, "a corner")),
+            "its four corners, as the line's: the part of that polygon that the word takes",
+        ),
+    ]
+)
+
 LINE = pa.struct(
     [
         _field("text", pa.string(), "what the line says"),
@@ -76,6 +88,12 @@ LINE = pa.struct(
             "chars",
             pa.list_(_field("element", CHAR, "a character")),
             "its characters; null unless asked for",
+            True,
+        ),
+        _field(
+            "words",
+            pa.list_(_field("element", WORD, "a word")),
+            "its words; in Han and kana each character is one; null unless asked for",
             True,
         ),
         _field(
@@ -199,18 +217,28 @@ def page_row(page: Page, bundle_id: str, run_id: str) -> dict[str, Any]:
 
 def _line_row(line: Line) -> dict[str, Any]:
     chars = None if line.chars is None else [_char_row(char) for char in line.chars]
+    words = None if line.words is None else [_word_row(word) for word in line.words]
     return {
         "text": line.text,
         "confidence": line.confidence,
-        "polygon": [{"x": x, "y": y} for x, y in np.asarray(line.polygon).tolist()],
+        "polygon": _corners(line.polygon),
         "detection_score": line.detection_score,
         "direction": line.direction,
         "direction_confidence": line.direction_confidence,
         "needs_review": line.needs_review,
         "chars": chars,
+        "words": words,
         "recognizer": line.recognizer,
         "other_confidence": line.other_confidence,
     }
+
+
+def _word_row(word: Word) -> dict[str, Any]:
+    return {"text": word.text, "confidence": word.confidence, "polygon": _corners(word.polygon)}
+
+
+def _corners(polygon: Quad) -> list[dict[str, float]]:
+    return [{"x": x, "y": y} for x, y in np.asarray(polygon).tolist()]
 
 
 def _char_row(char: Char) -> dict[str, Any]:

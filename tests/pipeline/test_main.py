@@ -603,10 +603,11 @@ def test_too_many_errors_have_a_status_of_their_own_also_when_all_is_done(
 
 
 def test_options_change_what_is_read(job: Callable[..., int], folder: Path) -> None:
-    assert job("--chars", "--review_threshold", "1") == DONE
+    assert job("--chars", "--words", "--review_threshold", "1") == DONE
     lines = [line for row in rows(folder / "out") for line in row["lines"]]
     assert all(line["needs_review"] for line in lines)
     assert all("".join(char["text"] for char in line["chars"]) == line["text"] for line in lines)
+    assert all([word["text"] for word in line["words"]] == line["text"].split() for line in lines)
     assert job("--output", str(folder / "b"), "--min_confidence", "1") == DONE
     assert [row["lines"] for row in rows(folder / "b")] == [[]] * 6
 
@@ -677,6 +678,8 @@ def test_another_bundle_or_another_option_is_refused(
     assert "holds pages read with the bundle tiny" in capsys.readouterr().err
     assert job("--chars") == USAGE
     assert "chars = False, not True" in capsys.readouterr().err
+    assert job("--words") == USAGE
+    assert "words = False, not True" in capsys.readouterr().err
 
 
 def test_unforeseen_errors_are_one_line_too(

@@ -355,6 +355,7 @@ def test_files_that_had_changed_are_found_by_their_rows(tmp_path: Path) -> None:
         ),
         pytest.param("0123456789abcdef", {"chars": True}, "chars = False, not True", id="option"),
         pytest.param("0123456789abcdef", {"carry": None}, None, id="nothing carried, as then"),
+        pytest.param("0123456789abcdef", {"words": True}, "words = False, not True", id="words now"),
         pytest.param("0123456789abcdef", {"carry": "id"}, "carry = None, not id", id="carried now"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.records import Char, Failure, Line, Page
+from models.records import Char, Failure, Line, Page, Word
 from transforms import rows
 
 SQUARE = np.array([[1, 2], [31, 2], [31, 12.5], [1, 12.5]], np.float32)
@@ -55,6 +55,7 @@ def test_a_page_comes_back_from_arrow_as_it_went_in() -> None:
         "direction_confidence": 0.875,
         "needs_review": False,
         "chars": None,
+        "words": None,
         "recognizer": 0,
         "other_confidence": None,
     }
@@ -67,6 +68,13 @@ def test_chars_are_there_when_asked_for() -> None:
         {"text": "a", "confidence": 0.5, "x0": 0.0, "x1": 0.25},
         {"text": "b", "confidence": 1.0, "x0": 0.25, "x1": 1.0},
     ]
+
+
+def test_words_are_there_when_asked_for() -> None:
+    corners = np.array([(0, 1), (9, 1), (9, 5), (0, 5)], np.float32)
+    (row,) = table(replace(PAGE, lines=(replace(LINE, words=(Word("ab", 0.5, corners),)),))).to_pylist()
+    polygon = [{"x": x, "y": y} for x, y in corners.tolist()]
+    assert row["lines"][0]["words"] == [{"text": "ab", "confidence": 0.5, "polygon": polygon}]
 
 
 def test_blank_page_is_a_row_without_lines() -> None:

@@ -199,7 +199,14 @@ def test_a_page_that_its_file_no_longer_has_is_said_in_one_line(
 
 
 def test_a_row_becomes_the_page_it_was() -> None:
-    page = to_page(row("a.tiff", ["one", "two"], page=3))
+    made = row("a.tiff", ["one", "two"], page=3)
+    made["lines"][1]["words"] = [
+        {"text": "two", "confidence": 0.5, "polygon": made["lines"][1]["polygon"]},
+    ]
+    page = to_page(made)
+    (word,) = page.lines[1].words or ()
+    assert page.lines[0].words is None and (word.text, word.confidence) == ("two", 0.5)
+    np.testing.assert_array_equal(word.polygon, page.lines[1].polygon)
     assert (page.uri, page.index, page.width, page.height, page.text) == ("a.tiff", 3, 200, 100, "one\ntwo")
     assert [line.needs_review for line in page.lines] == [False, True]
     np.testing.assert_array_equal(page.lines[1].polygon, [(10, 24), (190, 24), (190, 38), (10, 38)])
