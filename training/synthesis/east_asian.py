@@ -212,9 +212,10 @@ def east_asian_faces(
     Raises:
         UsageError: where there is none.
     """
-    wanted = [char for char in common_characters(language) if char in set(charset)][:COMMON]
+    known = frozenset(charset)
+    wanted = tuple(char for char in common_characters(language) if char in known)[:COMMON]
     paths = sorted(font_files(font_folders() if folders is None else folders, (".ttf", ".otf", ".ttc")))
-    faces = [face for path in paths if (face := _face(path, charset, wanted)) is not None]
+    faces = [face for path in paths if (face := _face(path, tuple(charset), wanted)) is not None]
     chosen = [face for face in faces if face.held_out == held_out]
     if not chosen:
         kept = " among the families held out for development sets" if held_out else ""
@@ -224,7 +225,8 @@ def east_asian_faces(
     return chosen
 
 
-def _face(path: str, charset: Sequence[str], wanted: Sequence[str]) -> Face | None:
+@lru_cache(maxsize=1_000)  # looking at a font takes seconds, and a run asks twice
+def _face(path: str, charset: tuple[str, ...], wanted: tuple[str, ...]) -> Face | None:
     try:
         with TTFont(path, lazy=True, fontNumber=0) as font:
             cmap, names = font.getBestCmap() or {}, font["name"]
