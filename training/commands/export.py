@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-WEIGHTS = ("int8", "float32")
+WEIGHTS = ("int8", "float16", "float32")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.98,
         metavar="SHARE",
-        help="least share of decisions that int8 weights must leave as they were (default: %(default)s)",
+        help="least share of decisions that int8 or float16 weights must leave alone (default: %(default)s)",
     )
     parser.add_argument("--fold", action="store_true", help="accuracy without case")
 
