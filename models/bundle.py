@@ -110,8 +110,9 @@ class RecognitionSpec(ModelFile):
     Class 0 is CTC's blank, class i is `charset[i - 1]`.
 
     Attributes:
-        output: `probabilities`: one output (N, T, classes); `decision`: two outputs, classes (N, T) int64 and
-            their probabilities (N, T) float32, decided inside the graph.
+        output: `probabilities`: one output (N, T, classes); `candidates`: two outputs, the best classes
+            (N, T, K) int64 of each step, the best one first, and their probabilities (N, T, K) float32;
+            `decision`: the same of the best one alone, (N, T).
         widths: the fixed widths that crops are padded to, ascending; a wider crop is read in parts of the
             last one.
         charset: the characters, in the order of the classes.
@@ -131,10 +132,13 @@ class RecognitionSpec(ModelFile):
             reason. 0: never.
         cell_gap: lines are cut between words that stand unusually far apart, this many heights of the line at
             least, see `models.cells.cells`; 0: never.
+        language_weight: of the language model in the recogniser's file, beside the recogniser's own
+            probabilities, see `models.beam`; 0: it is not asked.
+        language_bonus: added for each character, since every one makes a text less likely.
     """
 
     height: int = 48
-    output: Literal["probabilities", "decision"] = "probabilities"
+    output: Literal["probabilities", "candidates", "decision"] = "probabilities"
     widths: tuple[int, ...] = ()
     charset: tuple[str, ...] = ()
     margin: float = 0.0
@@ -145,6 +149,8 @@ class RecognitionSpec(ModelFile):
     confidence_shift: float = 0.0
     review_threshold: float = 0.6
     cell_gap: float = 0.0
+    language_weight: float = 0.0
+    language_bonus: float = 0.0
 
     @property
     def calibrated(self) -> bool:
@@ -454,6 +460,8 @@ _RECOGNITION: dict[str, tuple[float, float]] = {
     "min_confidence": _PART,
     "review_threshold": _PART,
     "cell_gap": (0, 10_000),
+    "language_weight": (0, 10),
+    "language_bonus": (0, 10),
 }
 _BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     "detection": {

@@ -16,7 +16,9 @@ _LEAST = 1e-6
 """How far a probability stays away from 0 and 1 where its logarithm or its odds are taken."""
 
 Decided = tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]
-"""The best class of each step of a line and its probability, both (T,)."""
+"""The class of each step of a line and its probability, both (T,)."""
+Candidates = tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]
+"""The best classes of each step of a line and their probabilities, both (T, K), the best one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ def decode(
     ]
 
 
+def decode_lines(lines: Sequence[Decided], charset: Sequence[str]) -> list[Reading]:
+    """Decodes lines of any lengths; see `decode`."""
+    longest = max((len(classes) for classes, _ in lines), default=0)
+    classes = np.full((len(lines), longest), BLANK, np.int64)
+    probabilities = np.zeros((len(lines), longest), np.float32)
+    for row, (of_line, sure) in enumerate(lines):
+        classes[row, : len(of_line)], probabilities[row, : len(sure)] = of_line, sure
+    return decode(classes, probabilities, charset)
+
+
 def certainty(confidences: npt.NDArray[np.float32]) -> float:
     """How sure it is that all characters of a line are right: a number of 0 to 1 to rank lines by.
 
@@ -94,12 +106,12 @@ def log_odds(probability: float) -> float:
     return math.log(near / (1 - near))
 
 
-def join(parts: Sequence[Decided], starts: Sequence[int]) -> Decided:
-    """Joins what was decided about overlapping parts of a line, as if all of it had been decided at once.
+def join(parts: Sequence[Candidates], starts: Sequence[int]) -> Candidates:
+    """Joins what was seen in overlapping parts of a line, as if all of it had been seen at once.
 
     Near its cut edges a part sees half letters. So the next part takes over in the middle of what both see,
-    at the nearest step where both decided the same: there one goes on where the other stops, and a letter is
-    neither lost nor doubled. Where they agree nowhere it takes over in the middle itself.
+    at the nearest step where the best class of both is the same: there one goes on where the other stops, and
+    a letter is neither lost nor doubled. Where they agree nowhere it takes over in the middle itself.
 
     Args:
         parts: of one line, from start to end.
@@ -108,7 +120,7 @@ def join(parts: Sequence[Decided], starts: Sequence[int]) -> Decided:
     classes, probabilities = parts[0]
     for (more, sure), start in zip(parts[1:], starts[1:], strict=True):
         shared = len(classes) - start
-        agreed = np.flatnonzero(classes[start:] == more[:shared])
+        agreed = np.flatnonzero(classes[start:, 0] == more[:shared, 0])
         middle = shared // 2
         own = int(agreed[np.argmin(np.abs(agreed - middle))]) if len(agreed) else middle
         classes = np.concatenate([classes[: start + own], more[own:]])

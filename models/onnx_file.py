@@ -1,4 +1,4 @@
-"""Whether an ONNX file keeps weights outside of itself, told by its bytes: the package onnx is not needed.
+"""What an ONNX file's bytes tell without the package onnx: weights that it keeps elsewhere, and its metadata.
 
 Source of the format: Protocol Buffers' "Encoding", and onnx.proto of ONNX.
 """
@@ -23,6 +23,8 @@ _INSIDE: dict[int, dict[int, int]] = {
 """Which messages the fields of each message are, as far as a tensor may lie in them."""
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _LONGEST_NUMBER = 10
+_METADATA, _KEY, _VALUE = 14, 1, 2
+"""Fields of a model, and of one of its entries."""
 
 
 def has_external_data(data: bytes) -> bool:
@@ -43,6 +45,21 @@ def has_external_data(data: bytes) -> bool:
             if inner is not None and isinstance(value, memoryview):
                 waiting.append((inner, value))
     return False
+
+
+def metadata(data: bytes) -> dict[str, str]:
+    """The entries of a model's metadata; of what is no ONNX file, none.
+
+    Args:
+        data: the bytes of an ONNX file.
+    """
+    entries = (value for field, value in _fields(memoryview(data)) if field == _METADATA)
+    pairs = (dict(_fields(entry)) for entry in entries if isinstance(entry, memoryview))
+    return {_text(pair.get(_KEY)): _text(pair.get(_VALUE)) for pair in pairs}
+
+
+def _text(value: int | memoryview | None) -> str:
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle, load_bundle, with_second
+from models.bundle import Bundle, RecognitionSpec, load_bundle, with_second
 from models.decoding import decode
 from models.detection import Detector
 from models.direction import DirectionClassifier
 from models.geometry import rectify
+from models.language import Language, language_in
 from models.options import DEFAULTS
 from models.options import ReadOptions as ReadOptions
 from models.reading_order import reading_order
 from models.recognition import Recognizer
-from models.records import Image, Page
+from models.records import Image, Page, UsageError
 from models.rereading import Rereader
 from models.session import open_session
 from models.stacks import join_stacks
@@ -76,7 +77,7 @@ def recognizer(bundle: Bundle, options: ReadOptions) -> PageStage:
     """The bundle's recogniser; where there is a second one, it leaves to that which lines are text."""
     spec = bundle.manifest.recognition
     session = open_session(bundle.model_path(spec), options.engine)
-    work = Recognizer(options.recognition(spec), session, options.chars)
+    work = Recognizer(options.recognition(spec), session, options.chars, language_of(bundle, spec))
     return _on_images(work.read_pages if bundle.manifest.second else work)
 
 
@@ -87,8 +88,23 @@ def rereader(bundle: Bundle, options: ReadOptions) -> PageStage:
         return list
     session = open_session(bundle.model_path(manifest.second), options.engine)
     spec = replace(options.recognition(manifest.second), cell_gap=0.0)
-    second = Recognizer(spec, session, options.chars)
+    second = Recognizer(spec, session, options.chars, language_of(bundle, manifest.second))
     return _on_images(Rereader(options.recognition(manifest.recognition), second, below))
+
+
+def language_of(bundle: Bundle, spec: RecognitionSpec) -> Language | None:
+    """The language model that a bundle's recogniser asks, its own or the first one's; None: it asks none.
+
+    Raises:
+        UsageError: neither file has one, or it cannot be read.
+    """
+    if not spec.language_weight:
+        return None
+    first = bundle.model_path(bundle.manifest.recognition)
+    language = language_in(path := bundle.model_path(spec)) or language_in(first)
+    if language is None:
+        raise UsageError(f"{path} holds no language model; set language_weight to 0")
+    return language
 
 
 def finish(page: Page) -> Page:

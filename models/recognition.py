@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models import ctc
+from models.beam import CANDIDATES, SURE, BeamSearch
 from models.bundle import RecognitionSpec
 from models.cells import cells, part
 from models.doubt import has_hole, marked_together, mixes_case
 from models.geometry import LONG, fit_height, quarter_turn, runs_down, turn
+from models.language import Language
 from models.records import Image, Line, Page
 from models.session import Normalizer, Session
 from models.stacks import unstacked
@@ -37,13 +39,11 @@ class _Seen:
     """What the model sees in a crop, or in a part of one.
 
     Attributes:
-        decided: of each step, padding included.
-        reading: the same decoded.
+        candidates: of each step, padding included.
         steps: how many the crop takes, padding left out.
     """
 
-    decided: ctc.Decided
-    reading: ctc.Reading
+    candidates: ctc.Candidates
     steps: float
 
 
@@ -101,12 +101,24 @@ class Recognizer:
         spec: height, widths, charset, least confidence.
         session: the model.
         chars: whether to fill the lines' `chars`.
+        language: how likely characters follow each other; None: each step is decided by itself.
     """
 
-    def __init__(self, spec: RecognitionSpec, session: Session, chars: bool = False) -> None:
+    def __init__(
+        self,
+        spec: RecognitionSpec,
+        session: Session,
+        chars: bool = False,
+        language: Language | None = None,
+    ) -> None:
         self.spec = spec
         self.chars = chars
         self._session = session
+        self._search = (
+            BeamSearch(language, spec.charset, spec.language_weight, spec.language_bonus)
+            if language and spec.language_weight
+            else None
+        )
         self._normalize = Normalizer(spec)
 
     def __call__(self, pages: Sequence[Page]) -> list[Page]:
@@ -163,26 +175,33 @@ class Recognizer:
             for start in of_crop
         ]
         seen = iter(self._seen(parts))
-        return [self._joined(list(islice(seen, len(of_crop))), of_crop) for of_crop in starts]
+        joined = [self._joined(list(islice(seen, len(of_crop))), of_crop) for of_crop in starts]
+        decided = self._decided([line.candidates for line in joined])
+        readings = ctc.decode_lines(decided, spec.charset)
+        return [(reading, line.steps) for reading, line in zip(readings, joined, strict=True)]
 
     def _seen(self, parts: Sequence[Image]) -> list[_Seen]:
         seen = dict[int, _Seen]()
         for width, members in self._batches(parts):
-            classes, probabilities = self._decide([parts[i] for i in members], width)
-            readings = ctc.decode(classes, probabilities, self.spec.charset)
+            classes, probabilities = self._candidates([parts[i] for i in members], width)
             for row, i in enumerate(members):
                 steps = classes.shape[1] * parts[i].shape[1] / width
-                seen[i] = _Seen((classes[row], probabilities[row]), readings[row], steps)
+                seen[i] = _Seen((classes[row], probabilities[row]), steps)
         return [seen[i] for i in range(len(parts))]
 
-    def _joined(self, parts: Sequence[_Seen], starts: range) -> _Read:
+    def _joined(self, parts: Sequence[_Seen], starts: range) -> _Seen:
         if len(parts) == 1:
-            return parts[0].reading, parts[0].steps
+            return parts[0]
         steps_a_column = parts[0].steps / self.spec.widths[-1]
         begins = [round(start * steps_a_column) for start in starts]
-        classes, probabilities = ctc.join([part.decided for part in parts], begins)
-        (reading,) = ctc.decode(classes[None], probabilities[None], self.spec.charset)
-        return reading, begins[-1] + parts[-1].steps
+        candidates = ctc.join([part.candidates for part in parts], begins)
+        return _Seen(candidates, begins[-1] + parts[-1].steps)
+
+    def _decided(self, lines: Sequence[ctc.Candidates]) -> list[ctc.Decided]:
+        """One class of each step, by a language's help where there is one."""
+        if self._search:
+            return self._search(lines)
+        return [(classes[:, 0], probabilities[:, 0]) for classes, probabilities in lines]
 
     def _cells(self, line: Line, reading: ctc.Reading, steps: float) -> list[Line]:
         assert line.crop is not None  # it has been read
@@ -227,18 +246,42 @@ class Recognizer:
             for start in range(0, len(members), size):
                 yield width, members[start : start + size]
 
-    def _decide(
-        self, crops: Sequence[Image], width: int
-    ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
-        """The best class of each step and its probability, both (N, T)."""
+    def _candidates(self, crops: Sequence[Image], width: int) -> ctc.Candidates:
+        """The best classes of each step and their probabilities, both (N, T, K)."""
         tensor = np.zeros((len(crops), len(self.spec.mean), self.spec.height, width), np.float32)
         for crop, row in zip(crops, tensor, strict=True):
             self._normalize(crop, row[:, :, : crop.shape[1]])
         outputs = self._session.run(tensor)
-        if self.spec.output == "decision":
+        if self.spec.output == "candidates":
             return outputs[0], outputs[1]
-        classes = outputs[0].argmax(axis=2)
-        return classes, np.take_along_axis(outputs[0], classes[:, :, None], axis=2)[:, :, 0]
+        if self.spec.output == "decision":
+            return outputs[0][..., None], outputs[1][..., None]
+        return best_classes(outputs[0], CANDIDATES if self._search else 1)
+
+
+def best_classes(probabilities: npt.NDArray[np.float32], count: int) -> ctc.Candidates:
+    """The best classes of each step of lines (N, T, classes), best first, and their probabilities.
+
+    Args:
+        probabilities: of classes.
+        count: classes of a step, K of (N, T, K). A sure step has its best one K times, all but the first one
+            with a probability of 0: finding the others takes time where there are thousands of classes.
+    """
+    best = probabilities.argmax(axis=2)[..., None]
+    likely = np.take_along_axis(probabilities, best, 2)
+    if count == 1:
+        return best, likely
+    count = min(count, probabilities.shape[2])
+    classes, found = (np.repeat(each, count, 2) for each in (best, likely))
+    found[..., 1:] = 0
+    unsure = likely[..., 0] <= SURE
+    rows = probabilities[unsure]
+    some = np.argpartition(-rows, count - 1, axis=1)[:, :count]
+    some.sort(axis=1)  # equal ones in the order of their classes, as argmax has them
+    order = np.argsort(-np.take_along_axis(rows, some, 1), axis=1, kind="stable")
+    classes[unsure] = np.take_along_axis(some, order, 1)
+    found[unsure] = np.take_along_axis(rows, classes[unsure], 1)
+    return classes, found
 
 
 def is_text(line: Line, spec: RecognitionSpec) -> bool:

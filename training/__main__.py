@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "quantize": "teach a trained network to compute in 8 bits by PACT, and compare",
     "ablate": "run a table of the PP-OCR paper again, its figures beside yours",
     "evaluate": "score a bundle or any engine's predictions",
+    "language": "count which characters follow each other, for a recogniser that is unsure",
     "calibrate": "make lines' confidences the chance that they are right, and choose a bundle's thresholds",
     "export": "turn a checkpoint into an ONNX file",
     "bundle": "put three models into a bundle and verify it",

@@ -26,13 +26,14 @@ from models.bundle import (
     new_part,
     write_bundle,
 )
+from models.language import METADATA, Language
 from models.reader import Reader
 from models.records import Image, UsageError
 from training.config import CONFIGS
 from training.evaluation.scoring import Tally, Text, tally
 from training.export import accepted, export, write_model
+from training.float16 import stored_as
 from training.graph import Spec, load_trained, model_name, read_metadata
-from training.int8 import has_int8_weights
 from training.specimen import specimen_page
 
 CARD, NOTICE = "README.md", "NOTICE"
@@ -76,6 +77,7 @@ def make_bundle(
     specs: Mapping[str, Spec] | None = None,
     overrides: Mapping[str, Any] | None = None,
     figures: Mapping[str, Mapping[str, Any]] | None = None,
+    language: Language | None = None,
     limits: Limits = Limits(),
 ) -> Bundle:
     """Writes a bundle.
@@ -87,6 +89,7 @@ def make_bundle(
         specs: of models that are ONNX files, how to use them, in the place of what the files say.
         overrides: manifest values that differ from what the models say, by dotted name: `detection.limit`.
         figures: names of sets and what `ppocr-train evaluate` said of them, for the card.
+        language: goes into the recogniser's file; None: it has one already, or none.
         limits: see `Limits`.
 
     Raises:
@@ -98,6 +101,8 @@ def make_bundle(
     try:
         known = specs or {}
         parts = {name: take(models[name], name, aside, known.get(name)) for name in MODELS}
+        if language:
+            parts["recognition"] = speaking(parts["recognition"], language, aside)
         specs = override({name: part.spec for name, part in parts.items()}, overrides or {})
         bundle = write_bundle(Manifest(**asdict(about), **specs), aside)
         words = read_specimens(bundle)
@@ -136,6 +141,28 @@ def take(path: Path, name: str, folder: Path, known: Spec | None = None) -> Part
         spec, facts = trained.spec, trained.facts
     digest = file_sha256(target)
     return Part(replace(spec, file=target.name, sha256=digest, bundle="", bundle_id=""), facts)
+
+
+def speaking(part: Part, language: Language, folder: Path) -> Part:
+    """Writes a language model into a recogniser's file, in the place of the one that it may have.
+
+    Raises:
+        UsageError: the recogniser tells nothing but its best class.
+        OSError: it could not be written.
+    """
+    if getattr(part.spec, "output", "") == "decision":
+        raise UsageError(
+            "the recogniser tells its best class alone, so a language model has nothing to choose from"
+        )
+    path = folder / part.spec.file
+    model = onnx.load(path)
+    others = [entry for entry in model.metadata_props if entry.key != METADATA]
+    del model.metadata_props[:]
+    model.metadata_props.extend(others)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, language.to_json()
+    write_model(model, path)
+    return replace(part, spec=replace(part.spec, sha256=file_sha256(path)))
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -269,7 +296,7 @@ def _model_row(bundle: Bundle, name: str, part: Part) -> str:
     scores = ", ".join(f"{key} {value:.3f}" for key, value in (part.facts.get("scores") or {}).items())
     steps = f"{part.facts.get('step', '?')} steps"
     shape = f"{spec.color}, {height} x {width}"
-    stored = "int8" if has_int8_weights(onnx.load(path)) else "float32"
+    stored = stored_as(onnx.load(path))
     size = f"{path.stat().st_size:,}"
     return f"| {name} | {shape} | {path.name} | {size} | {stored} | {steps} | {scores or '-'} |"
 

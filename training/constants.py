@@ -20,7 +20,7 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, Array]:
-    """All tensors of a graph that are known without input, int8 ones unpacked."""
+    """All tensors of a graph that are known without input, int8 ones unpacked and float16 ones widened."""
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         known = [values[name] for name in node.input if name in values]
@@ -30,6 +30,8 @@ def constants(graph: onnx.GraphProto) -> dict[str, Array]:
                 values[node.output[0]] = numpy_helper.to_array(value)
         elif node.op_type == "Identity" and known:
             values[node.output[0]] = known[0]
+        elif node.op_type == "Cast" and known:
+            values[node.output[0]] = known[0].astype(helper.tensor_dtype_to_np_dtype(attributes(node)["to"]))
         elif node.op_type == "DequantizeLinear" and len(known) == len(node.input):
             values[node.output[0]] = _unpacked(known, int(attributes(node).get("axis", 1)))
     return values

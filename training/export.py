@@ -1,6 +1,7 @@
 """`ppocr-train export`: a checkpoint becomes one ONNX file, checked against it (see `training.graph`).
 
-Weights are stored as int8 unless float32 is asked for; both are made, checked and reported side by side.
+Weights are stored as int8 unless float16 or float32 is asked for; all are made, checked and reported side by
+side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import onnx
 
 from models.records import UsageError
+from training.float16 import store_float16
 from training.graph import Trained, model_name, to_onnx
 from training.int8 import store_int8
 from training.parity import Checked, Samples, check, specimens
@@ -27,16 +29,15 @@ AGREEMENT = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Both ways of storing a network (`model` says of which kind), and how they fared."""
+    """The ways of storing a network (`model` says of which kind), by name, and how they fared."""
 
     model: str
-    float32: onnx.ModelProto
-    int8: onnx.ModelProto
+    stored: dict[str, onnx.ModelProto]
     checked: dict[str, Checked]
 
 
 def export(trained: Trained, samples: Samples | None = None, fold: bool = False) -> Exported:
-    """Exports with float32 and with int8 weights and checks both; `accepted` says whether well enough.
+    """Exports with float32, float16 and int8 weights and checks each; `accepted` says whether well enough.
 
     Args:
         trained: from `load_trained`.
@@ -45,37 +46,36 @@ def export(trained: Trained, samples: Samples | None = None, fold: bool = False)
     """
     samples = specimens(trained.spec) if samples is None else samples
     plain = to_onnx(trained)
-    packed = store_int8(plain)
-    models = {"float32": plain, "int8": packed}
+    models = {"float32": plain, "float16": store_float16(plain), "int8": store_int8(plain)}
     checked = {name: check(trained, model, samples, fold) for name, model in models.items()}
-    return Exported(model_name(trained.spec), plain, packed, checked)
+    return Exported(model_name(trained.spec), models, checked)
 
 
 def accepted(exported: Exported, weights: str = "int8") -> onnx.ModelProto:
     """The model with the weights asked for.
 
     Raises:
-        UsageError: float32 differs from the checkpoint by more than is tolerated, or int8 weights, where
-            they are asked for, change more decisions than `AGREEMENT` allows.
+        UsageError: float32 differs from the checkpoint by more than is tolerated, or int8 or float16 weights,
+            where they are asked for, change more decisions than `AGREEMENT` allows.
     """
     checked = exported.checked
-    deviation, agreement = checked["float32"].deviation, checked["int8"].agreement
+    deviation, agreement = checked["float32"].deviation, checked[weights].agreement
     allowed = TOLERANCES.get(exported.model, TOLERANCE)
     if deviation > allowed:
         raise UsageError(
             f"the ONNX model's outputs differ from the checkpoint's by up to {deviation:.2g}, more than "
             f"{allowed:g}: not written; does the network compute something that ONNX cannot say?"
         )
-    if weights == "int8" and agreement < AGREEMENT:
+    if weights != "float32" and agreement < AGREEMENT:
         raise UsageError(
-            f"int8 weights leave only {agreement:.1%} of the {exported.model} model's decisions as "
+            f"{weights} weights leave only {agreement:.1%} of the {exported.model} model's decisions as "
             f"they were, {AGREEMENT:.0%} are asked for: not written; is it trained at all?"
         )
-    return exported.int8 if weights == "int8" else exported.float32
+    return exported.stored[weights]
 
 
 def report(exported: Exported) -> str:
-    """Both ways of storing the weights, side by side."""
+    """The ways of storing the weights, side by side."""
     rows = [f"{'weights':<10}{'bytes':>12}{'ms':>9}{'deviation':>12}{'agreement':>12}{'accuracy':>11}"]
     for name, row in exported.checked.items():
         rows.append(

@@ -22,6 +22,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from models.beam import CANDIDATES
 from models.bundle import WHICH_FILE, DetectionSpec, DirectionSpec, ModelFile, RecognitionSpec
 from models.records import UsageError
 from training.checkpoint import load_checkpoint, load_network
@@ -82,7 +83,7 @@ def recognition_spec(settings: Any, state: dict[str, Any]) -> RecognitionSpec:
     """What a recogniser's manifest says, from `training.tasks.recognition.Settings`."""
     shape, charset = settings.shape, tuple(state["charset"])
     return RecognitionSpec(
-        *("", "", *_half(shape.color), shape.height, "decision", shape.widths, charset),
+        *("", "", *_half(shape.color), shape.height, "candidates", shape.widths, charset),
         least_height=shape.height,  # as in training, where no part of a pixel's height is cut off
     )
 
@@ -113,9 +114,9 @@ def _half(color: str) -> tuple[Any, tuple[float, ...], tuple[float, ...]]:
 
 
 class Decision(nn.Module):
-    """A recogniser that says its best class of each step, and the probability of that.
+    """A recogniser that says its best classes of each step, the best one first, and their probabilities.
 
-    The best one's softmax is 1 / sum(exp(logit - best logit)): no other class' probability is worked out.
+    The best one's softmax is 1 / sum(exp(logit - best logit)): it is worked out for those classes alone.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -123,10 +124,11 @@ class Decision(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """N x C x H x W -> N x T int64, N x T float32."""
+        """N x C x H x W -> N x T x K int64, N x T x K float32; K is `CANDIDATES`, if there are as many."""
         logits = self.network(image)
-        best = logits.amax(2, keepdim=True)
-        return logits.argmax(2), torch.exp(logits - best).sum(2).reciprocal()
+        values, classes = logits.topk(min(CANDIDATES, logits.shape[2]), dim=2)
+        best = values[:, :, :1]
+        return classes, torch.exp(values - best) / torch.exp(logits - best).sum(2, keepdim=True)
 
 
 def with_decision(trained: Trained) -> nn.Module:

@@ -56,11 +56,6 @@ def store_int8(model: onnx.ModelProto, kernels: bool = False) -> onnx.ModelProto
     return packed
 
 
-def has_int8_weights(model: onnx.ModelProto) -> bool:
-    """Whether any of a model's weights are stored as `store_int8` stores them."""
-    return any(tensor.data_type == onnx.TensorProto.INT8 for tensor in model.graph.initializer)
-
-
 def channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
     """Names of the weights of convolutions, products and LSTMs, and which of their axes counts outputs."""
     axes = {}

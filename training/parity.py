@@ -90,9 +90,10 @@ def deviation(spec: Spec, expected: Tensor, outputs: Sequence[npt.NDArray[Any]])
     if not isinstance(spec, RecognitionSpec) or spec.output == "probabilities":
         return float(np.abs(outputs[0] - expected.numpy()).max(initial=0))
     probabilities = expected.softmax(2)
-    best = probabilities.amax(2).numpy()
-    chosen = probabilities.gather(2, torch.from_numpy(outputs[0])[:, :, None])[:, :, 0].numpy()
-    return float(max(np.abs(outputs[1] - best).max(initial=0), (best - chosen).max(initial=0)))
+    classes, said = (torch.from_numpy(each.reshape(*each.shape[:2], -1)) for each in outputs)
+    best = probabilities.topk(classes.shape[2], 2).values
+    chosen = probabilities.gather(2, classes)
+    return max(0.0, *(float(apart.abs().max()) for apart in (said - best, best - chosen) if apart.numel()))
 
 
 Samples = Sequence[Line] | Sequence[Page]

@@ -92,8 +92,8 @@ def parse(file: onnx.ModelProto, constants: Mapping[str, Array]) -> Parsed:
 
 
 def _before_decision(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Without the decision that this package's exports end in, but for a softmax in its place."""
-    decision = next((node for node in nodes if node.op_type == "ArgMax"), None)
+    """Without the decision that this package's exports end in, but with a softmax in its place."""
+    decision = next((node for node in nodes if node.op_type in ("ArgMax", "TopK")), None)
     if decision is None:
         return list(nodes)
     needed, kept = {decision.input[0]}, [helper.make_node("Softmax", decision.input[:1], ["softmax"])]

@@ -120,6 +120,12 @@ def test_certainty_lies_between_the_mean_and_the_product() -> None:
     assert 0 < ctc.certainty(np.zeros(3, np.float32)) < 0.01
 
 
+@given(st.lists(st.lists(st.integers(0, len(CHARSET)), max_size=20), max_size=5))
+def test_lines_of_any_lengths_are_decoded_as_each_alone(lines: list[list[int]]) -> None:
+    decided = [(np.array(line, np.int64), np.full(len(line), 0.5, np.float32)) for line in lines]
+    assert [reading.text for reading in ctc.decode_lines(decided, CHARSET)] == list(map(collapse, lines))
+
+
 @given(
     st.lists(st.integers(0, len(CHARSET)), min_size=30, max_size=60),
     st.integers(6, 10),
@@ -131,24 +137,25 @@ def test_parts_of_a_line_join_to_the_whole(classes: list[int], size: int, blind:
     starts = range(0, len(whole) - size + 1, size - 5)
     parts = [(whole[start:][:size].copy(), sure[start:][:size].copy()) for start in starts]
     parts[-1] = whole[starts[-1] :], sure[starts[-1] :]
+    parts = [(of_part[:, None], likely[:, None]) for of_part, likely in parts]
     # What is cut is misread: some of the steps at inner ends, at most two, while three of five are right.
     for part, _ in parts[1:]:
         part[: min(blind, 2)] = chance.randint(0, len(CHARSET))
-    joined, probabilities = ctc.join(parts, starts)
+    joined, probabilities = (each[:, 0] for each in ctc.join(parts, starts))
     assert decode(joined.tolist()).text == collapse(classes)
     assert joined.tolist() == classes
     np.testing.assert_array_equal(probabilities, sure)
 
 
 def test_parts_join_where_they_agree() -> None:
-    sure = np.full(8, 0.9, np.float32)
-    left = np.array([1, 0, 2, 0, 1, 0, 0, 2]), sure  # ends within a letter
-    right = np.array([2, 0, 0, 1, 0, 2, 0, 1]), sure * 0.5
+    sure = np.full((8, 1), 0.9, np.float32)
+    left = np.array([[1, 0, 2, 0, 1, 0, 0, 2]]).T, sure  # ends within a letter
+    right = np.array([[2, 0, 0, 1, 0, 2, 0, 1]]).T, sure * 0.5
     joined, probabilities = ctc.join([left, right], [0, 4])
-    assert joined.tolist() == [1, 0, 2, 0, 1, 0, 0, 1, 0, 2, 0, 1]
-    assert probabilities.tolist() == pytest.approx([0.9] * 6 + [0.45] * 6)
-    nowhere = np.array([0, 1, 1, 1, 1, 1, 1, 1]), sure
-    assert ctc.join([left, nowhere], [0, 4])[0].tolist() == [1, 0, 2, 0, 1, 0, 1, 1, 1, 1, 1, 1]
+    assert joined[:, 0].tolist() == [1, 0, 2, 0, 1, 0, 0, 1, 0, 2, 0, 1]
+    assert probabilities[:, 0].tolist() == pytest.approx([0.9] * 6 + [0.45] * 6)
+    nowhere = np.array([[0, 1, 1, 1, 1, 1, 1, 1]]).T, sure
+    assert ctc.join([left, nowhere], [0, 4])[0][:, 0].tolist() == [1, 0, 2, 0, 1, 0, 1, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

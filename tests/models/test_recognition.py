@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from models.beam import SURE
 from models.bundle import Bundle, RecognitionSpec, load_bundle
-from models.recognition import BATCH_COLUMNS, Recognizer, part_starts
+from models.recognition import BATCH_COLUMNS, Recognizer, best_classes, part_starts
 from models.records import Image, Line, Page
 from models.session import Session
 from tests.builders import CHARSET, tiny_bundle
@@ -25,22 +28,28 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def stage(bundle: Bundle, widths: tuple[int, ...], output: str = "probabilities") -> Recognizer:
     spec = replace(bundle.manifest.recognition, widths=widths)
     session = Session(bundle.model_path(spec))
-    if output == "decision":
-        return Recognizer(replace(spec, output="decision"), Deciding(session), chars=True)  # type: ignore[arg-type]
+    if output != "probabilities":
+        return Recognizer(replace(spec, output=output), Deciding(session, output), chars=True)  # type: ignore[arg-type]
     return Recognizer(spec, session, chars=True)
 
 
 class Deciding:
     """A session whose graph decides, as that of `latin` does."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, output: str = "decision") -> None:
         self._session = session
+        self._output = output
         self.columns = list[int]()
 
     def run(self, tensor: np.ndarray) -> list[np.ndarray]:
         self.columns.append(tensor.shape[0] * tensor.shape[3])
         (likely,) = self._session.run(tensor)
-        return [likely.argmax(axis=2), likely.max(axis=2)]
+        classes, probabilities = best_classes(likely, 2)
+        return (
+            [classes, probabilities]
+            if self._output == "candidates"
+            else [classes[..., 0], probabilities[..., 0]]
+        )
 
 
 def inked(text: str, spec: RecognitionSpec) -> Line:
@@ -57,7 +66,7 @@ def some_text(letters: int) -> str:
     return "".join(np.random.default_rng(letters).choice(list(CHARSET), letters))
 
 
-@pytest.mark.parametrize("output", ["probabilities", "decision"])
+@pytest.mark.parametrize("output", ["probabilities", "candidates", "decision"])
 @pytest.mark.parametrize("letters", [13, 14, 20, 21, 50, 400])
 def test_a_line_of_any_length_reads_as_it_would_at_once(bundle: Bundle, letters: int, output: str) -> None:
     text = some_text(letters)
@@ -164,3 +173,16 @@ def _printed(text: str) -> Image:
     sheet = PillowImage.new("L", (round(font.getlength(text)) + 12, 34), 255)
     ImageDraw.Draw(sheet).text((6, 2), text, 0, font=font)
     return np.asarray(sheet, np.uint8)
+
+
+@given(st.integers(1, 5), st.integers(0, 99))
+def test_the_best_classes_come_first_and_equal_ones_in_their_order(count: int, seed: int) -> None:
+    likely = np.random.default_rng(seed).integers(0, 4, (2, 3, 6)).astype(np.float32) / 3
+    classes, probabilities = best_classes(likely, count)
+    assert classes.shape == probabilities.shape == (2, 3, count)
+    np.testing.assert_array_equal(classes[..., 0], likely.argmax(axis=2))
+    np.testing.assert_array_equal(probabilities[..., 0], likely.max(axis=2))
+    unsure = likely.max(axis=2) <= SURE
+    np.testing.assert_array_equal(probabilities[unsure], -np.sort(-likely[unsure], axis=1)[:, :count])
+    np.testing.assert_array_equal(np.take_along_axis(likely, classes, 2)[unsure], probabilities[unsure])
+    assert (probabilities[~unsure][:, 1:] == 0).all()

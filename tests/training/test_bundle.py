@@ -34,7 +34,7 @@ def test_bundle_says_what_its_models_say(models: dict[str, Path], tmp_path: Path
     manifest = load_bundle(tmp_path / "tiny").manifest
     assert manifest == bundle.manifest
     assert manifest.detection.unclip_ratio == 0.9
-    assert (manifest.recognition.margin, manifest.recognition.output) == (0.05, "decision")
+    assert (manifest.recognition.margin, manifest.recognition.output) == (0.05, "candidates")
     assert manifest.recognition.least_height == manifest.recognition.height
     assert "".join(manifest.recognition.charset) == CHARSET[1:]
     assert {path.name for path in (tmp_path / "tiny").iterdir()} == {

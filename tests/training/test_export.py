@@ -7,16 +7,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
+from models.beam import CANDIDATES
 from models.bundle import DetectionSpec, DirectionSpec, RecognitionSpec
 from models.records import UsageError
 from models.session import Session
 from training.__main__ import main
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from training.constants import constants
 from training.export import accepted, export, write_model
+from training.float16 import store_float16, stored_as
 from training.graph import Trained, describe, example, load_trained, read_metadata, to_onnx, with_decision
-from training.int8 import quantize, store_int8
+from training.int8 import channel_axes, quantize, store_int8
 from training.networks import build_network
 from training.parity import Checked, agreement, check, deviation, specimens
 
@@ -43,7 +47,7 @@ class Ink(nn.Module):
 
 def recogniser(classes: int = len(CHARSET) + 1) -> Trained:
     torch.manual_seed(0)
-    spec = RecognitionSpec("", "", "gray", HALF, HALF, 32, "decision", (64, 160, 320), CHARSET)
+    spec = RecognitionSpec("", "", "gray", HALF, HALF, 32, "candidates", (64, 160, 320), CHARSET)
     return Trained(Ink(classes).eval(), spec, {"step": 7, "scores": {"ned": 0.5}})
 
 
@@ -102,15 +106,16 @@ def test_batch_norms_are_folded(make) -> None:
     assert "BatchNormalization" not in {node.op_type for node in to_onnx(make()).graph.node}
 
 
-def test_decision_is_the_best_class_and_its_softmax() -> None:
+def test_decision_is_the_best_classes_and_their_softmax() -> None:
     trained = recogniser()
     image = torch.randn(3, 1, 32, 64)
     with torch.inference_mode():
         classes, probabilities = with_decision(trained)(image)
         softmax = trained.network(image).softmax(2)
+    best = softmax.topk(CANDIDATES, 2)
     assert classes.dtype == torch.int64
-    assert torch.equal(classes, softmax.argmax(2))
-    torch.testing.assert_close(probabilities, softmax.max(2).values)
+    assert torch.equal(classes, best.indices)
+    torch.testing.assert_close(probabilities, best.values)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -206,21 +211,46 @@ def test_agreement_of_maps_is_that_of_text_pixels() -> None:
     ("weights", "change", "message"),
     [
         ("float32", {"deviation": 2e-4}, "differ from the checkpoint's by up to 0.0002"),
-        ("int8", {"agreement": 0.97}, "leave only 97.0% of the direction model's decisions"),
+        ("int8", {"agreement": 0.97}, "int8 weights leave only 97.0% of the direction model's decisions"),
+        ("float16", {"agreement": 0.97}, "float16 weights leave only 97.0% of the direction model's"),
     ],
 )
 def test_export_that_differs_is_refused(weights, change, message, monkeypatch: pytest.MonkeyPatch) -> None:
     good = Checked(1, 1.0, 0.0, 1.0, 1.0)
-    packed: list[bool] = []
+    seen: list[str] = []
 
     def checked(_trained: Trained, model: onnx.ModelProto, *_: object) -> Checked:
-        packed.append(any(node.op_type == "DequantizeLinear" for node in model.graph.node))
-        return replace(good, **change) if packed[-1] == (weights == "int8") else good
+        seen.append(stored_as(model))
+        return replace(good, **change) if seen[-1] == weights else good
 
     monkeypatch.setattr("training.export.check", checked)
     with pytest.raises(UsageError, match=message):
         accepted(export(direction(), []), weights)
-    assert packed == [False, True]
+    assert seen == ["float32", "float16", "int8"]
+
+
+@pytest.mark.parametrize("make", TRAINED)
+def test_float16_weights_are_half_the_size_and_say_nearly_the_same(make, tmp_path: Path) -> None:
+    trained = make()
+    plain = to_onnx(trained)
+    packed = store_float16(plain)
+    assert (stored_as(plain), stored_as(packed)) == ("float32", "float16")
+    assert packed.ByteSize() < 0.75 * plain.ByteSize()
+    checked = check(trained, packed, specimens(trained.spec)[:6])
+    assert checked.deviation < 5e-3
+    held, known = constants(plain.graph), constants(packed.graph)
+    assert held.keys() <= known.keys()
+    for name, value in held.items():
+        np.testing.assert_allclose(known[name].astype(np.float64), value, rtol=1e-3, atol=1e-6)
+
+
+def test_weights_that_float16_cannot_hold_stay_as_they_are() -> None:
+    model = to_onnx(detector())
+    axes = channel_axes(model.graph)
+    large = next(tensor for tensor in model.graph.initializer if tensor.name in axes)
+    large.CopyFrom(numpy_helper.from_array(np.full(tuple(large.dims), 1e6, np.float32), large.name))
+    kept = {tensor.name: tensor for tensor in store_float16(model).graph.initializer}
+    assert kept[large.name].data_type == onnx.TensorProto.FLOAT
 
 
 def save(trained: Trained, task: str, path: Path, **state: object) -> None:

@@ -30,7 +30,7 @@ from training.recover import (
 HALF = (0.5,)
 CHARSET = tuple("0123456789 abcdefl")
 SPECS = {
-    "recognition": RecognitionSpec("", "", "gray", HALF, HALF, 32, "decision", (64, 320), CHARSET),
+    "recognition": RecognitionSpec("", "", "gray", HALF, HALF, 32, "candidates", (64, 320), CHARSET),
     "direction": DirectionSpec("", "", "gray", HALF, HALF, 32, 192, 0.9),
     "detection": DetectionSpec("", "", "bgr", HALF * 3, HALF * 3, limit=320),
 }

@@ -177,7 +177,7 @@ def test_exported_stock_network_can_be_recovered_again(
     start = starts[model]
     if model == "recognition":
         start = fit_charset(start, tuple("0123456789 Tabcdefl"))
-        spec: Any = RecognitionSpec("", "", "bgr", HALF, HALF, 48, "decision", (320,), start.charset)
+        spec: Any = RecognitionSpec("", "", "bgr", HALF, HALF, 48, "candidates", (320,), start.charset)
     else:
         spec = small.manifest.detection
     file = to_onnx(Trained(built(start), spec))

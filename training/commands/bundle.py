@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--detection", "--detector", type=Path, required=True, metavar="FILE")
     models.add_argument("--direction", type=Path, required=True, metavar="FILE")
     models.add_argument("--recognition", "--recognizer", type=Path, required=True, metavar="FILE")
+    models.add_argument(
+        "--language",
+        type=Path,
+        metavar="FILE",
+        help="a language model of ppocr-train language, for the recogniser's file "
+        "(asked with --set recognition.language_weight=0.25 --set recognition.language_bonus=0.5)",
+    )
     bundle_arguments.add_arguments(parser, source="trained from scratch by ppocr-train")
     parser.add_argument(
         "--figures",
@@ -56,10 +63,11 @@ def _figures(text: str) -> tuple[str, dict[str, Any]]:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the bundle and says what it is."""
+    from models.language import Language
     from training.bundle import Limits, make_bundle, size
 
     models = {"detection": args.detection, "direction": args.direction, "recognition": args.recognition}
-    for path in models.values():
+    for path in (*models.values(), *([args.language] if args.language else [])):
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
     bundle = make_bundle(
@@ -68,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         overrides=dict(args.settings),
         figures=dict(args.figures),
+        language=Language.from_json(args.language.read_text("utf-8")) if args.language else None,
         limits=Limits(args.max_bytes, args.least_words),
     )
     print(f"{args.output}: {size(bundle):,} bytes, id {bundle.id}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-WEIGHTS = ("int8", "float32")
+WEIGHTS = ("int8", "float16", "float32")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bundle import MODELS, WHICH_FILE, About, Bundle, load_bundle
+from models.language import language_in
 from models.records import UsageError
 from training.bundle import Limits, make_bundle, size
 from training.checkpoint import load_checkpoint
@@ -65,7 +66,13 @@ class Candidate:
             if key not in (*WHICH_FILE, "charset", "output")
         }
         make_bundle(
-            {**models, **tuned}, self.about, folder, specs=kept, overrides=settings, limits=self.limits
+            {**models, **tuned},
+            self.about,
+            folder,
+            specs=kept,
+            overrides=settings,
+            language=language_in(models["recognition"]) if "recognition" in tuned else None,
+            limits=self.limits,
         )
         return folder
 
@@ -159,14 +166,14 @@ def choose_share(candidate: Candidate, sets: Sets, model: str, checkpoint: Path)
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model's file, and how its weights are stored: `int8` or `float32`."""
+    """A model's file, and how its weights are stored: `int8`, `float16` or `float32`."""
 
     path: Path
     weights: str
 
 
 def exported(checkpoint: Path, share: float = 1.0) -> ModelFile:
-    """Exports a checkpoint beside it: with int8 weights, or as float32 where those would change too much.
+    """Exports a checkpoint beside it: with int8 weights, or wider ones where those would change too much.
 
     Args:
         checkpoint: of the tuned network, with `start.safetensors` beside it.
@@ -179,10 +186,12 @@ def exported(checkpoint: Path, share: float = 1.0) -> ModelFile:
     if share < 1:
         start = load_checkpoint(checkpoint.with_name("start.safetensors")).group("net")
         trained.network.load_state_dict(blended(start, trained.network.state_dict(), share))
-    both = export(trained)
-    weights = "int8" if both.checked["int8"].agreement >= AGREEMENT else "float32"
-    path = checkpoint.with_name(f"{both.model}.onnx")
-    write_model(accepted(both, weights), path)
+    made = export(trained)
+    weights = next(
+        (name for name in ("int8", "float16") if made.checked[name].agreement >= AGREEMENT), "float32"
+    )
+    path = checkpoint.with_name(f"{made.model}.onnx")
+    write_model(accepted(made, weights), path)
     return ModelFile(path, weights)
 
 

@@ -58,7 +58,7 @@ class SessionNetwork(nn.Module):
 
     Args:
         session: to ask.
-        classes: of a recogniser's decision, which becomes scores of classes again; 0 = no recogniser.
+        classes: of a recogniser, whose best one becomes scores of classes again; 0 = no recogniser.
     """
 
     def __init__(self, session: Session, classes: int = 0) -> None:
@@ -69,4 +69,4 @@ class SessionNetwork(nn.Module):
         """What the network says."""
         outputs: Sequence[npt.NDArray[Any]] = self.session.run(np.ascontiguousarray(image.numpy()))
         first = torch.from_numpy(outputs[0])
-        return F.one_hot(first, self.classes).float() if self.classes else first
+        return F.one_hot(first[..., 0], self.classes).float() if self.classes else first
