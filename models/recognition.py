@@ -23,9 +23,8 @@ from models.session import Normalizer, Session
 from models.stacks import unstacked
 from models.words import extents, spans
 
-BATCH_COLUMNS = 1024
-"""Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in caches, also
-where other work shares them."""
+BATCH_COLUMNS = 2560
+"""Pixel columns that enter the model at once: enough to amortise a call, few enough to stay in the caches."""
 UNSURE = 0.7
 """Mean confidence under which a line is looked at in other ways too: upright text is mostly read surer."""
 TALL = 1.5
