@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_careful_is_of_the_bundles_that_are_there() -> None:
     careful, latin, small = map(load_bundle, ("careful", "latin", "ppocrv6-small"))
     first, second = latin.manifest.recognition, small.manifest.recognition
     assert careful.manifest.recognition == replace(first, bundle="latin")
-    asked = {"language_weight": first.language_weight, "language_bonus": first.language_bonus}
+    asked: dict[str, Any] = {"language_weight": first.language_weight, "language_bonus": first.language_bonus}
     assert careful.manifest.second == replace(second, bundle="ppocrv6-small", **asked)
     languages = [
         language_of(careful, spec) for spec in (careful.manifest.recognition, careful.manifest.second)
