@@ -184,8 +184,7 @@ def parse(argv: Sequence[str]) -> JobOptions:
             raise UsageError(f"{what} is empty: is a variable not set?")
     if known.output != known.output.encode("utf-8", "replace").decode():
         raise UsageError(f"--output {known.output!a} is not UTF-8: choose another name")
-    limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
-    read = replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
+    read = read_options(known)
     job = {**_values_of(known, _DEFAULT), "carry": tuple(known.carry)}
     if storage.is_local(known.output):
         job["output"] = local.path_of(known.output)  # Beam's files know no file://
@@ -197,6 +196,18 @@ def parse(argv: Sequence[str]) -> JobOptions:
         read = replace(read, second=known.second and _found_elsewhere(known.second))
     storage.refuse_pattern(job["output"])
     return replace(_DEFAULT, inputs=tuple(inputs), read=read, beam=(*beam, *theirs), **job)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that change what is read of a page, and `--bundle`."""
+    _add_decoding(parser)
+    _add_reading(parser)
+
+
+def read_options(known: argparse.Namespace) -> ReadOptions:
+    """What the options say that `add_reading` adds, but for the bundle."""
+    limits = replace(_DEFAULT.read.limits, **_values_of(known, _DEFAULT.read.limits))
+    return replace(_DEFAULT.read, limits=limits, **_values_of(known, _DEFAULT.read))
 
 
 def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
@@ -305,8 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_version(parser)
     _add_files(parser)
-    _add_decoding(parser)
-    _add_reading(parser)
+    add_reading(parser)
     _add_running(parser)
     return parser
 

@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Sequence
 
 COMMANDS = {
+    "look": "read one file, print its text, and draw it where asked for",
     "report": "tell how far a job is, from its output alone",
     "show": "print what was read of a page, and draw it beside the page",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,8 @@ def run(
     parser = _Parser(f"ppocr-beam {name}", description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
     add(parser)
     add_version(parser)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that pages have
     try:
         work(parser.parse_args(argv))
         sys.stdout.flush()
