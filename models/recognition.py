@@ -245,7 +245,7 @@ class Recognizer:
         return replace(line, words=tuple(words))
 
     def _parts(self, line: Line, places: npt.NDArray[np.float64]) -> Quad:
-        """The parts of a line's polygon between pairs of fractions of its crop's length, (N, 2): (N, 4, 2)."""
+        """The parts of a line's polygon between fractions of its crop's length: (N, 2) to (N, 4, 2)."""
         assert line.crop is not None  # it has been read
         air = inset(line.crop, self.spec.margin)
         return parts(line.polygon, (places - air) / (1 - 2 * air))
