@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 
 from models.ctc import Reading
 from models.records import Quad
@@ -92,9 +93,8 @@ def _median(values: list[float]) -> float:
     return median(values) if values else 0.0
 
 
-def part(polygon: Quad, begin: float, end: float) -> Quad:
-    """The part of a line's polygon between two fractions of its length."""
-    start, stop = np.clip((begin, end), 0.0, 1.0)
+def parts(polygon: Quad, places: npt.NDArray[np.float64]) -> Quad:
+    """The parts of a line's polygon between pairs of fractions of its length, (N, 2): (N, 4, 2)."""
+    where = np.clip(places, 0.0, 1.0).astype(np.float32)[:, [0, 1, 1, 0], None]
     across = polygon[[1, 1, 2, 2]] - polygon[[0, 0, 3, 3]]
-    where = np.array([[start], [stop], [stop], [start]], polygon.dtype)
     return polygon[[0, 0, 3, 3]] + across * where

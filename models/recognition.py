@@ -14,7 +14,7 @@ import numpy.typing as npt
 from models import ctc
 from models.beam import CANDIDATES, SURE, BeamSearch
 from models.bundle import RecognitionSpec
-from models.cells import cells, part
+from models.cells import cells, parts
 from models.doubt import has_hole, marked_together, mixes_case
 from models.geometry import LONG, fit_height, inset, quarter_turn, runs_down, turn
 from models.language import Language
@@ -219,13 +219,13 @@ class Recognizer:
         found = cells(reading, steps, steps / length, self.spec.cell_gap)
         if len(found) == 1:
             return [self._filled(line, reading, steps)]
-        parts, left = [], iter(line.words or ())
-        for cell in found:
-            polygon = self._part(line, cell.begin / steps, cell.end / steps)
+        pieces, left = [], iter(line.words or ())
+        places = np.array([(cell.begin, cell.end) for cell in found]) / steps
+        for cell, polygon in zip(found, self._parts(line, places), strict=True):
             words = None if line.words is None else tuple(islice(left, len(list(spans(cell.reading.text)))))
             piece = replace(line, polygon=polygon, words=words)
-            parts.append(self._filled(piece, cell.reading, cell.end - cell.begin))
-        return parts
+            pieces.append(self._filled(piece, cell.reading, cell.end - cell.begin))
+        return pieces
 
     def _worded(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
         """The line with its words, where they are asked for."""
@@ -233,22 +233,22 @@ class Recognizer:
             return line
         assert line.crop is not None  # it has been read
         found = list(spans(reading.text))
-        places = extents(found, reading, steps, line.crop).tolist() if found else []
+        polygons = self._parts(line, extents(found, reading, steps, line.crop)) if found else ()
         words = (
             Word(
                 text=reading.text[span.start : span.stop],
                 confidence=judged(reading.confidences[span.start : span.stop], self.spec)[0],
-                polygon=self._part(line, *place),
+                polygon=polygon,
             )
-            for span, place in zip(found, places, strict=True)
+            for span, polygon in zip(found, polygons, strict=True)
         )
         return replace(line, words=tuple(words))
 
-    def _part(self, line: Line, begin: float, end: float) -> Quad:
-        """The part of a line's polygon between two fractions of its crop's length."""
-        assert line.crop is not None
+    def _parts(self, line: Line, places: npt.NDArray[np.float64]) -> Quad:
+        """The parts of a line's polygon between fractions of its crop's length: (N, 2) to (N, 4, 2)."""
+        assert line.crop is not None  # it has been read
         air = inset(line.crop, self.spec.margin)
-        return part(line.polygon, (begin - air) / (1 - 2 * air), (end - air) / (1 - 2 * air))
+        return parts(line.polygon, (places - air) / (1 - 2 * air))
 
     def _filled(self, line: Line, reading: ctc.Reading, steps: float) -> Line:
         reading = ctc.tidy(reading)

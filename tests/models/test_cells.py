@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.bundle import RecognitionSpec
-from models.cells import cells, part
+from models.cells import cells, parts
 from models.ctc import Reading
 from models.recognition import Recognizer
 from models.records import Line, Page
@@ -87,10 +87,12 @@ def test_no_letter_is_lost_and_none_moves(text: str, data: st.DataObject) -> Non
     assert all(one.begin <= one.end <= other.begin for one, other in zip(found, found[1:], strict=False))
 
 
-def test_part_of_a_slanting_line() -> None:
+def test_parts_of_a_slanting_line() -> None:
     polygon = np.array([[0, 0], [100, 10], [98, 30], [-2, 20]], np.float32)
-    np.testing.assert_allclose(part(polygon, 0.5, 1.2), [[50, 5], [100, 10], [98, 30], [48, 25]], atol=1e-4)
-    assert part(polygon, 0, 1).dtype == np.float32
+    half, whole = parts(polygon, np.array([[0.5, 1.2], [0.0, 1.0]]))
+    np.testing.assert_allclose(half, [[50, 5], [100, 10], [98, 30], [48, 25]], atol=1e-4)
+    np.testing.assert_allclose(whole, polygon, atol=1e-4)
+    assert half.dtype == np.float32
 
 
 class Written:

@@ -11,13 +11,15 @@ from models.geometry import grow, inset
 from models.options import ReadOptions
 from models.reader import Reader
 from models.records import Image, Line
-from models.words import extents, spans
+from models.words import AIR, extents, spans
 
 Truth = tuple[Image, list[tuple[str, tuple[int, int, int, int]]]]
 """A page, and its words with where their ink begins and ends: left, top, right, bottom."""
 
 SAID = ["Total amount 12.50", "Thank you for coming", "and see us again"]
 HEIGHT = 40
+REACH = AIR * HEIGHT
+"""Columns that words reach beyond their ink."""
 
 
 def texts(text: str) -> list[str]:
@@ -66,24 +68,28 @@ def columns(text: str, noticed: tuple[int, ...], crop: Image) -> npt.NDArray[np.
 def test_words_end_where_their_ink_does_wherever_their_letters_are_noticed(late: int, rule: bool) -> None:
     crop = bars(200, (20, 38), (42, 60), (100, 118), (122, 140), rule=rule)
     noticed = tuple(at + late for at in (29, 51, 80, 109, 131))
-    np.testing.assert_allclose(columns("ab cd", noticed, crop), [(20, 60), (100, 140)], atol=1)
+    np.testing.assert_allclose(
+        columns("ab cd", noticed, crop), [(20 - REACH, 60 + REACH), (100 - REACH, 140 + REACH)], atol=1
+    )
 
 
 def test_what_stands_apart_from_the_line_is_none_of_its_words() -> None:
     crop = bars(200, (0, 6), (40, 60), (62, 82), (190, 200))
-    np.testing.assert_allclose(columns("ab", (50, 72), crop), [(40, 82)], atol=1)
+    np.testing.assert_allclose(columns("ab", (50, 72), crop), [(40 - REACH, 82 + REACH)], atol=1)
 
 
 def test_letters_that_touch_are_as_wide_as_the_others() -> None:
     crop = bars(200, (20, 160))
     found = columns("ab cd", (30, 50, 90, 130, 150), crop)
-    np.testing.assert_allclose(found, [(20, 60), (120, 160)], atol=1)
+    np.testing.assert_allclose(found, [(20 - REACH, 60 + REACH), (120 - REACH, 160 + REACH)], atol=1)
 
 
 def test_characters_without_spaces_part_in_the_middle_not_in_their_own_gaps() -> None:
     crop = bars(160, (10, 14), (28, 32), (46, 50), (60, 90), (110, 130))  # like 川 and two others
     found = columns("川日本", (30, 75, 120), crop)
-    np.testing.assert_allclose(found, [(10, 50), (60, 90), (110, 130)], atol=1)
+    np.testing.assert_allclose(
+        found, [(10 - REACH, 50 + REACH), (60 - REACH, 90 + REACH), (110 - REACH, 130 + REACH)], atol=1
+    )
 
 
 @pytest.mark.parametrize("shape", [(20, 90), (60, 20), (30, 30)])
