@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
-import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.process import children, resident
+from benchmarks.process import children
 from models.decoding import Limits, apart, decode, decode_each
 from models.decoding.pdf_objects import check
 from models.records import InputError, Page
@@ -340,11 +338,10 @@ def test_pdfs_may_be_read_at_the_same_time_and_left() -> None:
     assert [page.index for page in decode(tiled("9"))] == [0, 1]
 
 
-def test_what_draws_pdfs_ends_with_its_process() -> None:
-    code = (
-        "import os, sys; from models.decoding import apart, decode; list(decode(sys.stdin.buffer.read()));"
-        "print(apart._idle[0].process.pid, flush=True); os._exit(0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], input=tiled("9"), stdout=subprocess.PIPE, check=True)
-    while resident(int(done.stdout)):
-        time.sleep(0.05)
+def test_what_draws_pdfs_ends_with_its_process_also_while_it_draws() -> None:
+    child, data = apart._take(), tiled(".001").replace(b"5 0 R", b"6 0 R")
+    apart._tell(child, {"bytes": len(data), "limits": asdict(Limits()), "one_channel": True}, data)
+    apart._tell(child, 5)
+    child.told.close()
+    assert child.process.wait() == 0
+    child.end()
