@@ -33,7 +33,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first, *_ = write_pages(folder / "in", 3)
     (folder / "in" / "copy.png").write_bytes(first.read_bytes())
     (folder / "in" / "broken.png").write_bytes(b"not an image")
-    arguments = ["--input", "in", "--output", "out", "--bundle", "bundle", "--workers", "1"]
+    arguments = ["--input", "in", "--output", "out", "--bundle", "bundle", "--workers", "1", "--words"]
     assert (
         main([str(folder / value) if value in ("in", "out", "bundle") else value for value in arguments]) == 0
     )
