@@ -7,6 +7,7 @@ BUNDLES ?= latin,ppocrv6-small
 PEERS ?= faster-tiny,faster-small,rapidocr
 OPTIONS ?=
 MINUTES ?= 10
+ROUNDS ?=
 comma := ,
 # Each process imports torch and Beam, so there are four at most. One that has run its tests takes half of those that
 # another one has left: tests of a module mostly stay together and share its fixtures.
@@ -46,8 +47,8 @@ bench-quality: setup  ## word F1, H-mean and processor seconds on labelled pages
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") --bundles $(subst $(comma), ,$(BUNDLES)) \
 		--peers $(subst $(comma), ,$(PEERS)) $(OPTIONS)
 
-test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left behind
-	$(BIN)/python -m benchmarks.faults
+test-faults: setup  ## kill the job, break its storage, fill its disk; nothing may be lost, doubled or left: ROUNDS=20 for more
+	$(BIN)/python -m benchmarks.faults $(if $(ROUNDS),--rounds $(ROUNDS))
 
 fuzz: setup  ## mutate files of every kind that is read, for MINUTES; no case may crash, hang, or raise what it may not
 	$(BIN)/python -m benchmarks.fuzz --minutes $(MINUTES)

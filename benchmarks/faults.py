@@ -484,9 +484,7 @@ def play_asked() -> int:
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="WORD", help="faults with one of these in their names"
     )
-    parser.add_argument(
-        "--rounds", type=int, help="of each fault (default: 20 of the kills, 2 of the others)"
-    )
+    parser.add_argument("--rounds", type=int, help="of each fault (default: 4 of the kills, 2 of the others)")
     parser.add_argument("--files", type=int, default=240)
     parser.add_argument("--wave_size", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
@@ -498,7 +496,7 @@ def play_asked() -> int:
         arena = Arena(Path(folder), cloud, args.wave_size)
         arena.prepare(args.files, {place for name in names for place in FAULTS[name][0]})
         found = [
-            play_all(arena, name, args.rounds or (20 if name in KILLS else 2), args.seed) for name in names
+            play_all(arena, name, args.rounds or (4 if name in KILLS else 2), args.seed) for name in names
         ]
     print(f"\n{'fault':28}{'rounds':>6}{'lost':>7}{'doubled':>9}{'left':>7}   extra seconds: median, most")
     print("\n".join(line for line, _ in found))
