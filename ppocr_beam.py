@@ -7,6 +7,7 @@ names that others use too, and a folder of scans may hold a file that is called 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -22,7 +23,7 @@ def elsewhere(path: str) -> bool:
 sys.path[:] = filter(elsewhere, sys.path)
 
 from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402 - not from the working folder
-from typing import NoReturn  # noqa: E402
+from typing import Any, NoReturn  # noqa: E402
 
 
 class _Ours:
@@ -36,8 +37,29 @@ class _Ours:
 sys.meta_path.insert(0, _Ours)
 
 
+def quieten(*numbers: signal.Signals) -> None:
+    """Lets signals end this process at once, in one line.
+
+    An exception in an import is printed as a traceback, or swallowed by the library that imports. A signal
+    that is ignored stays so.
+    """
+    for number in numbers:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    try:
+        os.write(
+            2, b"ppocr-beam: Interrupted.\n"
+        )  # not through Python's own: it may be in the middle of a line
+    finally:
+        os._exit(130)
+
+
 def job() -> NoReturn:
     """The command `ppocr-beam`; ends the process."""
+    quieten(signal.SIGINT, signal.SIGTERM)
     from pipeline.__main__ import start
     from pipeline.status import leave
 
@@ -46,15 +68,19 @@ def job() -> NoReturn:
 
 def bundle() -> int:
     """The command `ppocr-bundle`; returns its exit status."""
+    quieten(signal.SIGINT)
     from models.bundle_command import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return main()
 
 
 def train() -> int:
     """The command `ppocr-train`; returns its exit status."""
+    quieten(signal.SIGINT)
     from training.__main__ import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return main()
 
 

@@ -21,13 +21,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import load_bundle
+from models.bundle import Bundle, ModelFile, load_bundle
 from models.decoding import decode
 from models.detection import Detector
 from models.direction import DirectionClassifier
-from models.reader import rectifier
+from models.options import DEFAULTS
+from models.reader import PageStage, rectifier
 from models.recognition import Recognizer
 from models.records import Page
+from models.rereading import Rereader
 from models.session import Session, open_session
 from pipeline.options import JobOptions
 from transforms.handler import FULL, parts
@@ -57,30 +59,50 @@ def main(bundle_name: str, listing: str, at_least: str) -> None:
     cv2.setNumThreads(1)
     paths = Path(listing).read_text(encoding="utf-8").splitlines()
     bundle = load_bundle(bundle_name)
-    manifest = bundle.manifest
     calls: list[Call] = []
-    detect = Detector(manifest.detection, Recorder(bundle.model_path(manifest.detection), calls))
-    direct = DirectionClassifier(
-        manifest.direction, Recorder(bundle.model_path(manifest.direction), calls), "sample"
-    )
-    recognize = Recognizer(manifest.recognition, Recorder(bundle.model_path(manifest.recognition), calls))
-    rectify = rectifier(bundle)
+    find, read = stages(bundle, calls)
     images, seconds = 0, 0.0
     while seconds < float(at_least):
         images += len(paths)
         for batch in _batches(
             page
             for path in paths
-            for pixels in decode(Path(path).read_bytes(), one_channel=manifest.one_channel)
-            for page in rectify(detect([pixels]))
+            for pixels in decode(Path(path).read_bytes(), one_channel=bundle.manifest.one_channel)
+            for page in find([pixels])
         ):
-            recognize(direct(batch))
+            read(batch)
             start = time.perf_counter()
             for session, tensor in calls:
                 session.again(tensor)
             seconds += time.perf_counter() - start
             calls.clear()
     print(json.dumps({"images": images, "seconds": seconds}))
+
+
+def stages(bundle: Bundle, calls: list[Call]) -> tuple[PageStage, PageStage]:
+    """What finds and cuts out lines page by page, and what reads those of a batch of pages.
+
+    Args:
+        bundle: with one recogniser or two.
+        calls: gets what the models are asked.
+    """
+    manifest = bundle.manifest
+
+    def recorder(model: ModelFile) -> Recorder:
+        return Recorder(bundle.model_path(model), calls)
+
+    detect = Detector(manifest.detection, recorder(manifest.detection))
+    rectify = rectifier(bundle)
+    direct = DirectionClassifier(manifest.direction, recorder(manifest.direction), "sample")
+    recognize = Recognizer(manifest.recognition, recorder(manifest.recognition))
+    below = DEFAULTS.below(manifest)
+    if manifest.second is None or below is None:
+        return lambda pages: rectify(detect(pages)), lambda pages: recognize(direct(pages))
+    reread = Rereader(manifest.recognition, Recognizer(manifest.second, recorder(manifest.second)), below)
+    return (
+        lambda pages: rectify(detect(pages)),
+        lambda pages: reread(recognize.read_pages(direct(pages))),
+    )
 
 
 def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:

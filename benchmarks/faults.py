@@ -34,7 +34,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.process import children, family, resident
-from pipeline.status import DONE, FAILED, USAGE
+from pipeline.status import DONE, FAILED, INTERRUPTED, USAGE
 from tests.builders import tiny_bundle, write_pages
 from tests.fake_cloud import FakeCloud, running
 from transforms import storage
@@ -459,7 +459,26 @@ def survivors(pids: list[int]) -> list[int]:
     return left
 
 
+def end_family() -> None:
+    """Ends all processes that come from this one: jobs, their workers, what gives them a small disk."""
+    for pid in family(os.getpid())[1:]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def main() -> int:
+    """Plays what is asked for, leaving no process behind; returns 130 where it is interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return play_asked()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        end_family()
+
+
+def play_asked() -> int:
     """Plays the faults asked for; prints the table; returns 1 if something was lost, doubled or left."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(

@@ -36,7 +36,7 @@ _BUNDLE_HELP = "name of a built-in bundle, or a folder that holds a manifest.jso
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one sub-command; 0: done, 1: a bundle does not verify, 2: cannot be done as asked."""
+    """Runs one sub-command; 0: done, 1: a bundle does not verify, 2: cannot be done as asked, 130: Ctrl-C."""
     try:
         args = build_parser().parse_args(argv)
         command: Callable[[argparse.Namespace], int] = args.run
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, OSError) as error:
         print(f"ppocr-bundle: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def build_parser() -> argparse.ArgumentParser:

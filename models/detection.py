@@ -106,8 +106,10 @@ class Detector:
         if size := finer_size(width, height, median_height(regions) * scale, spec):
             by = max(size) / max(page.width, page.height)
             regions = merged(self._look(self._scaled(image, size), page), regions, by, spec)
+        halved = _averaged(first, (max(first.shape[1] // 2, 1), max(first.shape[0] // 2, 1)))
         for size in coarse_sizes(first.shape[1], first.shape[0], spec.multiple):
-            regions = merged(regions, self._look(_shrunk(first, size), page), scale, spec)
+            # By way of the half, which OpenCV is quick at.
+            regions = merged(regions, self._look(_averaged(halved, size), page), scale, spec)
             scale = max(size) / max(page.width, page.height)
         return regions
 
@@ -123,8 +125,11 @@ class Detector:
     def _map(self, pixels: Image) -> ProbabilityMap:
         """The network's map for pixels whose sides are multiples of `spec.multiple`, tile by tile."""
         height, width = pixels.shape[:2]
+        tiles = list(itertools.product(spans(height, self.spec), spans(width, self.spec)))
+        if len(tiles) == 1:
+            return self._tile(pixels)
         probability = np.empty((height, width), np.float32)
-        for down, across in itertools.product(spans(height, self.spec), spans(width, self.spec)):
+        for down, across in tiles:
             tile = self._tile(pixels[down.start : down.stop, across.start : across.stop])
             inner = tile[down.first - down.start :, across.first - across.start :]
             target = probability[down.first : down.last, across.first : across.last]
@@ -138,11 +143,9 @@ class Detector:
         return probability
 
 
-def _shrunk(pixels: Image, size: tuple[int, int]) -> Image:
-    """Averages pixels to a width and height, by way of the half, which OpenCV is quick at."""
-    half = max(pixels.shape[1] // 2, 1), max(pixels.shape[0] // 2, 1)
-    halved = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(halved, size, interpolation=cv2.INTER_AREA), np.uint8)
+def _averaged(pixels: Image, size: tuple[int, int]) -> Image:
+    """Shrinks pixels to a width and height."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def find_regions(probability: ProbabilityMap, spec: DetectionSpec, width: int, height: int) -> list[Region]:

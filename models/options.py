@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 from models.engine import Engine
 from models.limits import Limits
@@ -25,6 +26,8 @@ class ReadOptions:
         review_threshold: likewise.
         chars: whether to give each character's confidence and extent.
         words: whether to give each word's text, confidence and polygon.
+        nfkc: whether to write characters in their plain form (Unicode's NFKC), such as full-width digits as
+            those of ASCII.
         detection_limit: bound in pixels of the side that the bundle's resize policy bounds; None: the
             bundle's.
         box_threshold: see `DetectionSpec`; None: the bundle's.
@@ -41,6 +44,7 @@ class ReadOptions:
     review_threshold: float | None = None
     chars: bool = False
     words: bool = False
+    nfkc: bool = False
     detection_limit: int | None = None
     box_threshold: float | None = None
     unclip_ratio: float | None = None
@@ -60,10 +64,12 @@ class ReadOptions:
 
     def recognition(self, spec: RecognitionSpec) -> RecognitionSpec:
         """Likewise of recognition."""
+        plain = tuple(normalize("NFKC", char) for char in spec.charset) if self.nfkc else None
         asked = {
             "min_confidence": self.min_confidence,
             "cell_gap": self.cell_gap,
             "review_threshold": self.review_threshold,
+            "charset": plain,
         }
         return replace(spec, **_given(asked))
 

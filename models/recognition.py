@@ -325,8 +325,8 @@ def noticed(reading: ctc.Reading, steps: float) -> list[float]:
         reading: the line.
         steps: how many steps its crop takes, padding left out.
     """
-    places = ((reading.steps + 0.5) / steps).tolist()
-    return [min(place, 1.0) for place, char in zip(places, reading.text, strict=True) if char != " "]
+    places = np.minimum((reading.steps + 0.5) / steps, 1.0).tolist()
+    return [place for place, char in zip(places, reading.text, strict=True) if char != " "]
 
 
 def judged(probabilities: npt.NDArray[np.float32], spec: RecognitionSpec) -> tuple[float, bool]:

@@ -179,18 +179,19 @@ def _with(regions: list[Region], large: Region, sure: float, replaces: bool) -> 
     """
     polygon, score = large
     half, area = line_height(polygon) / 2, _area(polygon)
-    shared = [(region, _shared_area(polygon, region[0])) for region in regions]
-    lower = [(region[1], part) for region, part in shared if line_height(region[0]) < half]
+    shared = _shared_areas(regions, polygon)
+    lower = [(regions[i][1], part) for i, part in shared if line_height(regions[i][0]) < half]
     is_there = any(part >= IS_THERE * area for _, part in shared)
     covered, surer = sum(part for _, part in lower), sum(part for told, part in lower if told > score)
     if is_there or covered >= HOLDS_LINES * area or surer >= HOLDS_SURER * area:
         return regions
-    pieces = [part > _area(region[0]) / 2 and line_height(region[0]) >= half for region, part in shared]
-    told = sum(region[1] * part for region, part in itertools.compress(shared, pieces))
-    is_better = replaces and score * area >= told if any(pieces) else score >= sure
+    higher = [(i, part) for i, part in shared if line_height(regions[i][0]) >= half]
+    pieces = {i: part for i, part in higher if part > _area(regions[i][0]) / 2}
+    told = sum(regions[i][1] * part for i, part in pieces.items())
+    is_better = replaces and score * area >= told if pieces else score >= sure
     if not is_better:
         return regions
-    return [*(region for region, is_piece in zip(regions, pieces, strict=True) if not is_piece), large]
+    return [*(region for i, region in enumerate(regions) if i not in pieces), large]
 
 
 def line_height(polygon: Quad) -> float:
@@ -208,7 +209,11 @@ def _sides(polygon: Quad) -> tuple[float, float]:
     return math.hypot(x1 - x0, y1 - y0), math.hypot(x3 - x0, y3 - y0)
 
 
-def _shared_area(one: Quad, other: Quad) -> float:
-    if (one.max(axis=0) <= other.min(axis=0)).any() or (other.max(axis=0) <= one.min(axis=0)).any():
-        return 0.0
-    return float(cv2.intersectConvexConvex(one, other)[0])
+def _shared_areas(regions: Sequence[Region], polygon: Quad) -> list[tuple[int, float]]:
+    """Which regions may share area with a rectangle, by number, and how much each does."""
+    if not regions:
+        return []
+    corners = np.stack([region[0] for region in regions])  # at once: a page has hundreds, and few are near
+    apart = (corners.max(axis=1) <= polygon.min(axis=0)) | (polygon.max(axis=0) <= corners.min(axis=1))
+    near = np.flatnonzero(~apart.any(axis=1)).tolist()
+    return [(i, float(cv2.intersectConvexConvex(polygon, regions[i][0])[0])) for i in near]

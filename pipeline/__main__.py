@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -18,17 +17,13 @@ from models.records import UsageError
 from pipeline import logs
 from pipeline.commands import run_named
 from pipeline.options import parse
-from pipeline.status import INTERRUPTED, USAGE, leave, say
+from pipeline.status import USAGE, leave, say
 
 
 def start() -> int:
     """The command as a process of its own, which `main` may not be; returns its exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    try:
-        importlib.import_module("pipeline.lean")
-        return main()
-    except KeyboardInterrupt:
-        return say(INTERRUPTED, "Interrupted before anything was read.")
+    importlib.import_module("pipeline.lean")
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

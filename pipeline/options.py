@@ -427,6 +427,10 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--chars", action="store_true", help="add each character's confidence and extent")
     add("--words", action="store_true", help="add each word's text, confidence and polygon")
     add(
+        "--nfkc", action="store_true",
+        help="write characters in their plain form (Unicode's NFKC): digits of full width as those of ASCII",
+    )  # fmt: skip
+    add(
         "--detection_limit", type=_whole(32), metavar="PIXELS",
         help="bound of the side that the bundle bounds in detection (default: the bundle's)",
     )  # fmt: skip

@@ -45,7 +45,13 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-_BEFORE: Mapping[str, Any] = {"carry": None, "second": None, "second_below": None, "words": False}
+_BEFORE: Mapping[str, Any] = {
+    "carry": None,
+    "second": None,
+    "second_below": None,
+    "words": False,
+    "nfkc": False,
+}
 """What markers of versions that lacked an option meant by it."""
 _LARGEST = 1 << 53
 """No number in a marker is larger, either way: up to here a float holds each whole number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import subprocess
 import sys
@@ -12,6 +13,18 @@ import pytest
 
 import ppocr_beam
 from tests.builders import tiny_bundle, write_pages
+
+INTERRUPTING = """
+import os, signal, sys
+class Interrupting:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "numpy":
+            sys.meta_path.remove(Interrupting)
+            os.kill(os.getpid(), signal.{signal})
+sys.meta_path.insert(0, Interrupting)
+"""
+"""Sends the process a signal while it imports; Python runs it as `sitecustomize`."""
 
 SCRIPTS = Path(sys.executable).parent
 OURS = ("models", "pipeline", "transforms")
@@ -40,6 +53,29 @@ def test_help_runs_nothing_of_the_working_folder_or_of_pythonpath(tmp_path: Path
 def test_every_command_says_its_version(command: str) -> None:
     done = subprocess.run([SCRIPTS / command, "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{command} {importlib.metadata.version('ppocr-beam')}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        *itertools.product(["ppocr-beam", "-m pipeline", "-m pipeline report"], ["SIGINT", "SIGTERM"]),
+        *itertools.product(["-m pipeline show", "ppocr-bundle", "ppocr-train"], ["SIGINT"]),
+    ],
+)
+def test_a_command_that_is_interrupted_while_it_imports_says_so_in_a_line(
+    tmp_path: Path, command: str, number: str
+) -> None:
+    words = command.split() if command.startswith("-m") else [str(SCRIPTS / command)]
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(signal=number))
+    path = f"{tmp_path}{os.pathsep}{ppocr_beam.ROOT}"
+    done = subprocess.run(
+        [sys.executable, *words, "x"],
+        cwd=tmp_path.parent,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (130, "ppocr-beam: Interrupted.\n")
 
 
 def test_modules_that_are_run_by_name_run_nothing_of_the_working_folder(tmp_path: Path) -> None:

@@ -51,12 +51,17 @@ def export(trained: Trained, samples: Samples | None = None, fold: bool = False)
     return Exported(model_name(trained.spec), models, checked)
 
 
-def accepted(exported: Exported, weights: str = "int8") -> onnx.ModelProto:
+def accepted(exported: Exported, weights: str = "int8", least: float = AGREEMENT) -> onnx.ModelProto:
     """The model with the weights asked for.
+
+    Args:
+        exported: all ways of storing them.
+        weights: `int8`, `float16` or `float32`.
+        least: share of decisions that int8 and float16 weights must leave alone.
 
     Raises:
         UsageError: float32 differs from the checkpoint by more than is tolerated, or int8 or float16 weights,
-            where they are asked for, change more decisions than `AGREEMENT` allows.
+            where they are asked for, change more decisions than `least` allows.
     """
     checked = exported.checked
     deviation, agreement = checked["float32"].deviation, checked[weights].agreement
@@ -66,10 +71,10 @@ def accepted(exported: Exported, weights: str = "int8") -> onnx.ModelProto:
             f"the ONNX model's outputs differ from the checkpoint's by up to {deviation:.2g}, more than "
             f"{allowed:g}: not written; does the network compute something that ONNX cannot say?"
         )
-    if weights != "float32" and agreement < AGREEMENT:
+    if weights != "float32" and agreement < least:
         raise UsageError(
             f"{weights} weights leave only {agreement:.1%} of the {exported.model} model's decisions as "
-            f"they were, {AGREEMENT:.0%} are asked for: not written; is it trained at all?"
+            f"they were, {least:.0%} are asked for: not written; is it trained at all?"
         )
     return exported.stored[weights]
 

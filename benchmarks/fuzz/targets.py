@@ -14,7 +14,8 @@ from models.bundle import parse_manifest
 from models.decoding import decode_each
 from models.limits import Limits
 from models.records import InputError
-from pipeline import lock, manifest, report, waves
+from pipeline import lock, manifest, waves
+from pipeline.commands import report
 from transforms import archives, sources
 from transforms.storage import Source
 

@@ -17,6 +17,7 @@ is an error of kind `truncated` where nothing is left.
     damage          what of other images is missing, where their decoders pass over it
     words           what decoders print of damage
     pixels          grounds for what is transparent, square pixels, orientation
+    apart           a process in which PDFs are drawn, for so long and no longer
     pdf             pages, drawn at the resolution of the scan on them
     pdf_parts       what they are drawn of
     text_layer      their own text, where that is whole and asked for
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from models.decoding import pdf, raster
+from models.decoding import apart, pdf, raster
 from models.limits import Limits
 from models.records import InputError, Page
 
@@ -57,7 +58,8 @@ def decode(data: bytes, limits: Limits = _DEFAULT, one_channel: bool = False) ->
             not_an_image   these bytes are no image or PDF
             truncated      the file ends before the image does, and nothing useful is there
             corrupt        it is of a known format, and broken
-            too_large      more pixels or pages than the limits allow
+            too_large      more pixels or pages than the limits allow, or drawing that takes too long
+            crashed        a PDF that brings down what draws it
             no_pages       a document without pages
             encrypted      a PDF that asks for a password
             unsupported    a format, or a variety of one, that nothing here decodes
@@ -79,4 +81,4 @@ def decode_each(
     """
     if not data:
         raise InputError("empty", "The file is empty (0 bytes).")
-    yield from (pdf if pdf.is_pdf(data) else raster).pages(data, limits, one_channel)
+    yield from (apart if pdf.is_pdf(data) else raster).pages(data, limits, one_channel)

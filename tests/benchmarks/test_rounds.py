@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 import benchmarks
 from benchmarks import rounds
-from benchmarks.bare import _batches
+from benchmarks.bare import Call, _batches, stages
 from benchmarks.process import Run
+from models.bundle import with_second
 from models.records import Line, Page
+from tests.builders import CAPITALS, page_image, tiny_bundle
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,20 @@ def page_of(length: int) -> Page:
 def test_the_limit_has_the_jobs_batches() -> None:
     pages = [page_of(1)] * 9 + [page_of(2000)] + [page_of(600)] * 2
     assert [len(batch) for batch in _batches(pages)] == [8, 1, 1, 1, 1]
+
+
+def test_the_limit_counts_the_second_recogniser(tmp_path: Path) -> None:
+    first = tiny_bundle(tmp_path / "one", "one")
+    two = with_second(first, tiny_bundle(tmp_path / "two", "two", charset=CAPITALS))
+    never, always = (replace(two, manifest=replace(two.manifest, second_below=below)) for below in (0.0, 2.0))
+    image = page_image(["ab", "cd"])
+    asked = []
+    for bundle in (first, never, always):
+        calls: list[Call] = []
+        find, read = stages(bundle, calls)
+        read(find([Page(width=image.shape[1], height=image.shape[0], image=image)]))
+        asked.append(len({id(model) for model, _ in calls}))
+    assert asked == [3, 3, 4]
 
 
 def test_ours_is_repeated_until_it_takes_long_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

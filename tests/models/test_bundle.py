@@ -4,12 +4,13 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.bundle import list_bundles, load_bundle, parse_manifest, verify
 from models.onnx_file import has_external_data
-from models.reader import Reader
+from models.reader import Reader, language_of
 from models.records import UsageError
 from tests.builders import tiny_bundle
 
@@ -84,7 +85,13 @@ def test_careful_is_of_the_bundles_that_are_there() -> None:
     careful, latin, small = map(load_bundle, ("careful", "latin", "ppocrv6-small"))
     first, second = latin.manifest.recognition, small.manifest.recognition
     assert careful.manifest.recognition == replace(first, bundle="latin")
-    assert careful.manifest.second == replace(second, bundle="ppocrv6-small")
+    asked: dict[str, Any] = {"language_weight": first.language_weight, "language_bonus": first.language_bonus}
+    assert careful.manifest.second == replace(second, bundle="ppocrv6-small", **asked)
+    languages = [
+        language_of(careful, spec) for spec in (careful.manifest.recognition, careful.manifest.second)
+    ]
+    assert languages[0] and languages[1] and languages[0].letters == languages[1].letters
+    assert language_of(small, second) is None
     assert careful.model_path(careful.manifest.recognition) == latin.model_path(first)
     assert len({careful.id, latin.id, small.id}) == 3
 

@@ -164,7 +164,8 @@ def test_what_tells_decisions_only_cannot_be_cut(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("latn", "did you mean latin?"), ("qqqq", "there are careful, latin, ppocrv6-small")]
+    ("name", "hint"),
+    [("latn", "did you mean latin?"), ("qqqq", "there are careful, chinese, latin, ppocrv6-small")],
 )
 def test_a_charset_that_is_nowhere_is_one_line(
     name: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

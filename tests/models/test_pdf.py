@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.decoding import Limits, decode, decode_each
+from benchmarks.process import children
+from models.decoding import Limits, apart, decode, decode_each
 from models.decoding.pdf_objects import check
 from models.records import InputError, Page
 
@@ -286,3 +290,58 @@ def test_what_pillow_writes_has_no_damage() -> None:
     image = Image.new("RGB", (200, 300), "white")
     image.save(buffer, "PDF", save_all=True, append_images=[image, image.convert("1")])
     assert [page.damage for page in decode(buffer.getvalue())] == [None] * 3
+
+
+def tiled(step: str) -> bytes:
+    """A PDF of two pages, of which the second is filled with tiles."""
+    tile = "/Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 .01 .01] /Resources << >>"
+    page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Resources << /Pattern << /P 7 0 R >> >>"
+    return document(
+        {
+            1: "<< /Type /Catalog /Pages 2 0 R >>",
+            2: "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
+            3: f"{page} /Contents 5 0 R >>",
+            4: f"{page} /Contents 6 0 R >>",
+            5: stream(b"0 0 9 9 re f"),
+            6: stream(b"/Pattern cs /P scn 0 0 300 200 re f"),
+            7: stream(b"0 0 .001 .001 re f", f"{tile} /XStep {step} /YStep {step}"),
+        }
+    )
+
+
+def test_a_page_that_would_be_drawn_for_hours_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "PAGE_S", 1)
+    found = decode_each(tiled(".001"), one_channel=True)
+    first = next(found)
+    assert isinstance(first, Page) and first.image is not None
+    with pytest.raises(InputError, match="Page 2 of the PDF takes over 1 seconds") as raised:
+        next(found)
+    assert raised.value.kind == "too_large"
+    assert len(list(decode(tiled("9")))) == 2
+
+
+def test_a_page_that_brings_pdfium_down_is_an_error_and_the_next_file_is_read() -> None:
+    found = decode_each(tiled("9"))
+    next(found)
+    (busy,) = {*children(os.getpid())} - {child.process.pid for child in apart._idle}
+    os.kill(busy, signal.SIGKILL)
+    with pytest.raises(InputError) as raised:
+        list(found)
+    assert raised.value.kind == "crashed"
+    assert len(list(decode(tiled("9")))) == 2
+
+
+def test_pdfs_may_be_read_at_the_same_time_and_left() -> None:
+    pairs = list(zip(decode(tiled("9")), decode(pages([stream(b"0 0 99 99 re f")] * 2)), strict=True))
+    assert all(not np.array_equal(one.image, other.image) for one, other in pairs)
+    next(decode(tiled("9")))
+    assert [page.index for page in decode(tiled("9"))] == [0, 1]
+
+
+def test_what_draws_pdfs_ends_with_its_process_also_while_it_draws() -> None:
+    child, data = apart._take(), tiled(".001").replace(b"5 0 R", b"6 0 R")
+    apart._tell(child, {"bytes": len(data), "limits": asdict(Limits()), "one_channel": True}, data)
+    apart._tell(child, 5)
+    child.told.close()
+    assert child.process.wait() == 0
+    child.end()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from models.beam import SURE
 from models.bundle import Bundle, RecognitionSpec, load_bundle
-from models.recognition import Recognizer, best_classes, part_starts
+from models.options import ReadOptions
+from models.recognition import BATCH_COLUMNS, Recognizer, best_classes, part_starts
 from models.records import Image, Line, Page
 from models.session import Session
 from tests.builders import CHARSET, tiny_bundle
@@ -83,6 +84,20 @@ def test_a_line_of_any_length_reads_as_it_would_at_once(bundle: Bundle, letters:
     assert cut.needs_review == once.needs_review
 
 
+def test_characters_are_written_in_their_plain_form_where_that_is_asked_for(bundle: Bundle) -> None:
+    text = some_text(9)
+    spec = replace(bundle.manifest.recognition, widths=(80, 320))
+    others = {text[0]: "\uff11", text[1]: "\u338f"}  # a digit of full width, a sign of two letters
+    spec = replace(spec, charset=tuple(others.get(char, char) for char in spec.charset))
+    session = Session(bundle.model_path(spec))
+    line = inked(text, bundle.manifest.recognition)
+    (as_printed,) = Recognizer(spec, session, chars=True).read([line])
+    (plain,) = Recognizer(ReadOptions(nfkc=True).recognition(spec), session, chars=True).read([line])
+    assert as_printed.text == "".join(others.get(char, char) for char in text)
+    assert plain.text == as_printed.text.replace("\uff11", "1").replace("\u338f", "kg")
+    assert plain.chars is not None and "".join(char.text for char in plain.chars) == plain.text
+
+
 def test_a_long_line_reads_the_same_whatever_it_is_read_with(bundle: Bundle) -> None:
     lines = [inked(some_text(letters), bundle.manifest.recognition) for letters in (3, 90, 14, 33, 7, 60)]
     reader = stage(bundle, (80, 320))
@@ -97,6 +112,15 @@ def test_a_long_line_takes_no_more_memory_at_once_than_short_ones(bundle: Bundle
     session = reader._session
     assert isinstance(session, Deciding) and len(session.columns) > 20
     assert max(session.columns) <= 2560
+
+
+def test_many_short_lines_enter_the_model_a_few_at_a_time(bundle: Bundle) -> None:
+    lines = [inked(some_text(3), bundle.manifest.recognition) for _ in range(60)]
+    reader = stage(bundle, (80, 320), "decision")
+    reader.read(lines)
+    session = reader._session
+    assert isinstance(session, Deciding) and sum(session.columns) == 60 * 80
+    assert len(session.columns) > 1 and max(session.columns) <= BATCH_COLUMNS
 
 
 @pytest.mark.parametrize("columns", [1, 319, 320, 321, 448, 449, 5000])

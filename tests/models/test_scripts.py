@@ -44,6 +44,7 @@ def test_built_in_bundles() -> None:
     }
     assert read == {
         "careful": ("Latin",),
+        "chinese": ("Latin", "Han"),
         "latin": ("Latin",),
         "ppocrv6-small": ("Latin", "Hiragana", "Katakana", "Han"),
     }

@@ -9,6 +9,7 @@ import pytest
 
 from models.bundle import Bundle
 from models.decoding import Limits, decode, glyph_lines, text_layer
+from models.decoding import pdf as drawing
 from models.decoding.glyphs import LayerError
 from models.decoding.text_layer import text_lines
 from models.geometry import gray
@@ -39,7 +40,8 @@ def pdf(*pages: list[str], extra: str = "") -> bytes:
 
 
 def one(*operators: str, limits: Limits = PREFER, extra: str = "") -> Page:
-    (page,) = decode(pdf(list(operators), extra=extra), limits)
+    (page,) = drawing.pages(pdf(list(operators), extra=extra), limits, one_channel=False)  # in this process
+    assert isinstance(page, Page)
     return page
 
 

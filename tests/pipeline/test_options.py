@@ -71,6 +71,7 @@ def changed(asked: JobOptions) -> dict[str, object]:
         ("--review_threshold 0.9", {"review_threshold": 0.9}),
         ("--chars", {"chars": True}),
         ("--words", {"words": True}),
+        ("--nfkc", {"nfkc": True}),
         ("--detection_limit 640", {"detection_limit": 640}),
         ("--box_threshold 0.7", {"box_threshold": 0.7}),
         ("--second other", {"second": "other"}),

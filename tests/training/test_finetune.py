@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from models.bundle import MODELS, About, Bundle, load_bundle
+from models.compose import Composition, compose
 from models.records import UsageError
 from tests.training.tiny import CHARSET, NETWORKS, tiny_models
 from training.__main__ import main
@@ -78,6 +79,14 @@ def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def wish(bundle: Bundle, pages: Path, **changes: object) -> Wish:
     own = Wish(str(bundle.folder), pages, pages.parent / "mine", pages.parent / "work")
     return replace(own, **changes)  # type: ignore[arg-type]
+
+
+def test_a_bundle_with_two_recognisers_is_refused(bundle: Bundle, pages: Path, tmp_path: Path) -> None:
+    roles = dict.fromkeys((*MODELS, "second"), str(bundle.folder))
+    both = compose(Composition(roles), About("both"), tmp_path / "both")
+    with pytest.raises(UsageError, match="has two recognisers: tune a bundle with one, and compose it anew"):
+        finetune(wish(both, pages))
+    assert not (pages.parent / "mine").exists()
 
 
 @pytest.mark.slow

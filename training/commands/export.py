@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=200,
         help="most lines to check on; pages: a tenth (default: %(default)s)",
     )
+    parser.add_argument(
+        "--agreement",
+        type=float,
+        default=0.98,
+        metavar="SHARE",
+        help="least share of decisions that int8 or float16 weights must leave alone (default: %(default)s)",
+    )
     parser.add_argument("--fold", action="store_true", help="accuracy without case")
 
 
@@ -45,6 +52,6 @@ def run(args: argparse.Namespace) -> int:
         samples = specimens(trained.spec)
     exported = export(trained, samples, args.fold)
     print(report(exported))
-    write_model(accepted(exported, args.weights), args.output)
+    write_model(accepted(exported, args.weights, args.agreement), args.output)
     print(f"wrote {args.output} with {args.weights} weights")
     return 0

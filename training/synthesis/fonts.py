@@ -188,7 +188,7 @@ def inspect(path: str) -> Face | None:
 def _look(path: str, family: str, style: str, cmap: Iterable[int]) -> Face | None:
     pen = load_font.__wrapped__(path, _PROBE_SIZE, shaped=False)
     claimed = (chr(code) for code in sorted(cmap) if any(low <= code <= high for low, high in _RANGES))
-    glyphs = "".join(char for char in claimed if _draws(pen, char))
+    glyphs = "".join(char for char in claimed if can_draw(pen, char))
     if not set(_BASIC) <= set(glyphs):
         return None
     heights = {char: _ink_height(pen, char) for char in "abdxX"}
@@ -205,7 +205,8 @@ def _look(path: str, family: str, style: str, cmap: Iterable[int]) -> Face | Non
     )
 
 
-def _draws(font: ImageFont.FreeTypeFont, char: str) -> bool:
+def can_draw(font: ImageFont.FreeTypeFont, char: str) -> bool:
+    """Whether a font has ink for a character that it claims."""
     try:
         return font.getmask(char).getbbox() is not None
     except (OSError, ValueError):  # an outline that FreeType refuses
@@ -277,11 +278,11 @@ def _legible(face: Face) -> bool:
     return not _UNREADABLE.search(f"{face.family} {face.style} {Path(face.path).stem}")
 
 
-def font_files(folders: Sequence[Path]) -> Iterator[str]:
+def font_files(folders: Sequence[Path], suffixes: Sequence[str] = (".ttf", ".otf")) -> Iterator[str]:
     """The TrueType and OpenType files under `folders`."""
     for folder in folders:
         for path in folder.rglob("*"):
-            if path.suffix.lower() in (".ttf", ".otf"):
+            if path.suffix.lower() in suffixes:
                 yield str(path)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from models.records import Image
 from training.synthesis import looks
 from training.synthesis.drawing import Setting, draw_text, ink_rows, stamp
+from training.synthesis.east_asian import EastAsianText, east_asian_faces
 from training.synthesis.fonts import Face, FontBook, usable_faces
 from training.synthesis.pixels import Box, Floats, Mask, floats, homography, share, soften, thicken, warp
 from training.synthesis.text import TextSource
@@ -63,6 +64,7 @@ class LineSource:
         charset: the characters to use. Each has a floor frequency of about one line in a thousand.
         color: whether images have three channels (blue, green, red); else they are gray and made faster.
         faces: the fonts; by default all usable ones of this machine but those held out for development sets.
+        language: Chinese or Japanese lines, by a key of `east_asian.LANGUAGES`; empty = Latin script.
 
     Raises:
         UsageError: where no font is found.
@@ -73,12 +75,20 @@ class LineSource:
     """
 
     def __init__(
-        self, seed: int, charset: Sequence[str], *, color: bool = False, faces: Sequence[Face] | None = None
+        self,
+        seed: int,
+        charset: Sequence[str],
+        *,
+        color: bool = False,
+        faces: Sequence[Face] | None = None,
+        language: str = "",
     ) -> None:
         self._seed = seed
         self._color = color
-        self._texts = TextSource(charset)
-        self._book = FontBook(usable_faces(charset) if faces is None else faces)
+        self._texts = EastAsianText(charset, language) if language else TextSource(charset)
+        if faces is None:
+            faces = east_asian_faces(charset, language) if language else usable_faces(charset)
+        self._book = FontBook(faces)
 
     def sample(self, index: int) -> LineSample:
         """The line of this index (0 or more)."""

@@ -46,6 +46,7 @@ class SourceConfig:
         weight: share of the samples, relative to the other sources.
         field: which text of the shard's labels is learnt.
         seed: of the lines made on the fly.
+        language: of these: `zh` or `ja`; empty for Latin script.
         keep: the lines are to be read as before, beside learning their texts; see `Settings.before`.
     """
 
@@ -53,6 +54,7 @@ class SourceConfig:
     weight: float = 1.0
     field: str = "text"
     seed: int = 0
+    language: str = ""
     keep: bool = False
 
 
@@ -82,8 +84,8 @@ class Settings:
     """What recognition trains on.
 
     Attributes:
-        charset: a file of one character a line, or the name of one in `training/configs`; or the characters
-            themselves after `=`.
+        charset: a file of one character a line, or the name of one in `training/configs`, or several of these
+            joined by `+`; or the characters themselves after `=`.
         jitter: see `LineBatches`.
         teacher: a bundle or ONNX file to learn from beside the labels (see `Teacher`); empty = none.
         distillation: weight of its loss beside CTC's.
@@ -183,8 +185,11 @@ class RecognitionSystem(System):
 
 
 def load_charset(text: str) -> Charset:
-    """The charset a configuration means: `=abc` spells it, anything else names a file."""
-    return Charset(tuple(text[1:])) if text.startswith("=") else read_charset(text)
+    """The charset a configuration means: `=abc` spells it, all else names a file, or files joined by +."""
+    if text.startswith("="):
+        return Charset(tuple(text[1:]))
+    files = [read_charset(name) for name in text.split("+")]
+    return Charset(tuple(dict.fromkeys(char for file in files for char in file.characters)))
 
 
 def make_source(source: SourceConfig, charset: Charset) -> LineSource:
@@ -203,7 +208,7 @@ def make_source(source: SourceConfig, charset: Charset) -> LineSource:
         return opened
     from training.synthesis.lines import LineSource as MadeLines
 
-    maker = MadeLines(source.seed, charset.characters)
+    maker = MadeLines(source.seed, charset.characters, language=source.language)
 
     def make(index: int) -> tuple[Image, str]:
         made = maker.sample(index)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.commands import COMMANDS
-from pipeline.status import INTERRUPTED
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("PIL", "apache_beam", "cv2", "obstore", "onnxruntime", "pyarrow", "pypdfium2", "rich")
@@ -61,25 +59,6 @@ def test_a_folder_that_is_called_like_a_command_is_named_in_another_way(
     assert f"to read the folder {name}, name it ./{name}" in capsys.readouterr().err
     assert main([f"./{name}", "--output", "out"]) == 2
     assert "ppocr-beam: " in capsys.readouterr().err  # the job says that nothing is in it
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_commands_that_are_interrupted_print_no_traceback(name: str, number: int, tmp_path: Path) -> None:
-    """As soon as the command's own module is imported: from then on all of it may be under way."""
-    code = f"""
-import os, signal
-from importlib.machinery import PathFinder
-class Interrupts:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == 'pipeline.commands.{name}':
-            os.kill(os.getpid(), {int(number)})
-sys.meta_path.insert(0, Interrupts)
-"""
-    done = run_main(code, name, "none", cwd=tmp_path)
-    assert done.returncode == INTERRUPTED
-    assert done.stdout == "" and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["show", "report"])
