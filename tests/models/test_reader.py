@@ -80,7 +80,7 @@ def test_chars_say_where_they_stand(bundle: Bundle) -> None:
 
 
 def test_a_page_reads_the_same_alone_and_among_others(bundle: Bundle) -> None:
-    stage = recognizer(bundle, ReadOptions())
+    stage = recognizer(bundle, ReadOptions(words=True))
     reader = Reader(bundle)
     images = [page_image(["ab" * n, "dc" * n]) for n in (1, 2, 3)]
     pages = [rectify(detected) for image in images for detected in reader._stages[0]([_page(image)])]
@@ -90,6 +90,10 @@ def test_a_page_reads_the_same_alone_and_among_others(bundle: Bundle) -> None:
         assert [line.text for line in alone.lines] == [line.text for line in expected.lines]
         for one, other in zip(alone.lines, expected.lines, strict=True):
             assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+            places = [
+                [(word.text, word.polygon.tolist()) for word in line.words or ()] for line in (one, other)
+            ]
+            assert places[0] == places[1] != []
 
 
 def test_lines_are_cut_out_as_the_recogniser_wants_them(bundle: Bundle) -> None:
