@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -20,7 +21,9 @@ DEADLINE_S = 300.0
 def playing() -> Iterator[subprocess.Popen[str]]:
     """The test of faults, playing."""
     words = [sys.executable, "-m", "benchmarks.faults", "--only", "two jobs", "--files", "2"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    # A job in a shell's background ignores Ctrl-C, and so would what it starts.
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
     yield process
     for pid in reversed(family(process.pid)):
         if process.poll() is None:

@@ -7,6 +7,7 @@ import struct
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.decoding import Limits, decode, decode_each, raster
+from models.decoding.pdf import pages as pdf_pages
 from models.decoding.pixels import to_8_bit, upright
 from models.decoding.words import Words, listening
 from models.records import InputError, Page
@@ -673,16 +675,20 @@ class TestWhatIsNoImage:
         assert error_of(encoded(kind)[:9]).kind in ("corrupt", "truncated")
 
     @pytest.mark.parametrize(
-        ("module", "data", "extra"),
-        [("pypdfium2", pdf(["x"]), "pdf"), ("pillow_heif", b"\x00\x00\x00\x18ftypheic" + bytes(20), "heic")],
+        ("module", "data", "reader", "extra"),
+        [
+            ("pypdfium2", pdf(["x"]), pdf_pages, "pdf"),  # as the process does that draws
+            ("pillow_heif", b"\x00\x00\x00\x18ftypheic" + bytes(20), raster.pages, "heic"),
+        ],
     )
     def test_missing_extra(
-        self, module: str, data: bytes, extra: str, monkeypatch: pytest.MonkeyPatch
+        self, module: str, data: bytes, reader: Any, extra: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, module, None)
-        error = error_of(data)
-        assert error.kind == "missing_extra"
-        assert f"ppocr-beam[{extra}]" in error.message
+        with pytest.raises(InputError) as caught:
+            list(reader(data, Limits(), one_channel=False))
+        assert caught.value.kind == "missing_extra"
+        assert f"ppocr-beam[{extra}]" in caught.value.message
 
 
 SOURCES = {
