@@ -83,7 +83,11 @@ class Counts:
 
         found = metrics.query()
         ours = [
-            {m.key.metric.name: m.result for m in found[kind] if m.key.metric.namespace == NAMESPACE}
+            {
+                m.key.metric.name: m.result
+                for m in found[kind]
+                if m.key.metric.namespace == NAMESPACE and m.result is not None  # as Prism tells of 0
+            }
             for kind in ("counters", "distributions")
         ]
         counters, spent = ours[0], {name: result.sum for name, result in ours[1].items()}

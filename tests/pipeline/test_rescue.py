@@ -3,16 +3,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.metrics.execution import MetricKey, MetricResult
+from apache_beam.metrics.metricbase import MetricName
 
 from pipeline import manifest
 from pipeline.dealing import ordered
 from pipeline.rescue import Counts, rescue
 from pipeline.waves import JobError
 from pipeline.workers import WorkerDiedError, WorkersStuckError
+from transforms.metrics import FILES, LEFT_OUT, MICROSECONDS, NAMESPACE
 from transforms.storage import Source
 
 FACTS = {"run_id": "run", "bundle_id": "b"}
@@ -163,3 +167,13 @@ def test_an_error_that_passes_is_tried_again(tmp_path: Path, caplog: pytest.LogC
     assert (uris(tmp_path, "pages"), uris(tmp_path, "errors")) == (["a", "b", "d"], ["c"])
     assert counts.pages == 3
     assert "failed (no answer); trying it again" in caplog.text
+
+
+def test_counts_that_a_runner_does_not_tell_are_none() -> None:
+    keys = [MetricKey("step", MetricName(NAMESPACE, name)) for name in (FILES, LEFT_OUT, MICROSECONDS)]
+    told = {
+        "counters": [MetricResult(keys[0], 3, None), MetricResult(keys[1], 0, None)],
+        "distributions": [MetricResult(keys[2], None, None)],
+    }
+    counts = Counts.of(SimpleNamespace(query=lambda: told))  # type: ignore[arg-type]
+    assert (counts + Counts()) == Counts(files=3)
