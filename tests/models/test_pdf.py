@@ -321,9 +321,11 @@ def test_a_page_that_would_be_drawn_for_hours_is_given_up(monkeypatch: pytest.Mo
 
 
 def test_a_page_that_brings_pdfium_down_is_an_error_and_the_next_file_is_read() -> None:
+    apart._end_idle()
+    before = {*children(os.getpid())}
     found = decode_each(tiled("9"))
     next(found)
-    (busy,) = {*children(os.getpid())} - {child.process.pid for child in apart._idle}
+    (busy,) = {*children(os.getpid())} - before
     os.kill(busy, signal.SIGKILL)
     with pytest.raises(InputError) as raised:
         list(found)
