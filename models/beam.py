@@ -42,6 +42,7 @@ class _Steps:
         logs: (n, K) log probabilities; minus infinity for classes that are not looked at.
         sure: (n,) whether the best class stands.
         begins: (n,) whether a line begins.
+        lines: (n,) the number of the line, from 1 on.
         noticed: (n,) whether the best class is a character that begins here.
         counts: (n,) characters noticed so far, in all lines.
     """
@@ -50,6 +51,7 @@ class _Steps:
     logs: npt.NDArray[np.float64]
     sure: Bools
     begins: Bools
+    lines: Ints
     noticed: Bools
     counts: Ints
 
@@ -146,7 +148,7 @@ class BeamSearch:
         """What stands before places."""
         best = steps.classes[:, 0]
         characters = np.flatnonzero(steps.noticed)
-        lines = np.cumsum(steps.begins)
+        lines = steps.lines
         before = steps.counts[starts] - steps.noticed[starts]
         of_line = before - np.searchsorted(lines[characters], lines[starts])
         symbols = np.append(self._symbols[best[characters]], np.uint64(0))
@@ -227,13 +229,13 @@ def _steps(classes: Ints, probabilities: npt.NDArray[np.float32], stops: Ints) -
     best = classes[:, 0]
     noticed = best != BLANK
     noticed[1:] &= (best[1:] != best[:-1]) | begins[1:]
-    return kept, _Steps(classes, logs, sure, begins, noticed, np.cumsum(noticed))
+    return kept, _Steps(classes, logs, sure, begins, np.cumsum(begins), noticed, np.cumsum(noticed))
 
 
 def _places(steps: _Steps) -> _Places:
     """Runs of unsure steps with fewer characters between them than a language looks back, and more."""
     unsure = np.flatnonzero(~steps.sure)
-    lines = np.cumsum(steps.begins)
+    lines = steps.lines
     line_stops = np.append(np.flatnonzero(steps.begins)[1:], len(steps.sure))[lines[unsure] - 1]
     between = (steps.counts - steps.noticed)[unsure[1:]] - steps.counts[unsure[:-1]]
     apart = (between >= ORDER - 1) | (lines[unsure[1:]] != lines[unsure[:-1]])

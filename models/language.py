@@ -91,7 +91,7 @@ class Language:
 
     def symbols(self, charset: Sequence[str]) -> Symbols:
         """What the classes of a charset are; it is without the blank."""
-        known = {letter: number for number, letter in enumerate(self.letters, DIGIT + 1)}
+        known = numbered(self.letters)
         pairs = [(0, CASELESS), *(symbol_of(char, known) for char in charset)]
         return Symbols(
             np.array([symbol for symbol, _ in pairs], np.uint64),
@@ -147,8 +147,13 @@ class Language:
             raise UsageError(f"the language model cannot be read: {error}") from None
 
 
+def numbered(letters: str) -> dict[str, int]:
+    """The symbols of a language's letters."""
+    return {letter: number for number, letter in enumerate(letters, DIGIT + 1)}
+
+
 def symbol_of(char: str, known: dict[str, int]) -> tuple[int, int]:
-    """A character's symbol and case; `known`: a language's letters and their symbols."""
+    """A character's symbol and case; `known`: what `numbered` says of a language's letters."""
     if char == " ":
         return SPACE, CASELESS
     if char.isascii() and char.isdigit():

@@ -120,7 +120,7 @@ class Recognizer:
         self._session = session
         self._search = (
             BeamSearch(language, spec.charset, spec.language_weight, spec.language_bonus)
-            if language and spec.language_weight
+            if language
             else None
         )
         self._normalize = Normalizer(spec)

@@ -156,11 +156,8 @@ def speaking(part: Part, language: Language, folder: Path) -> Part:
         )
     path = folder / part.spec.file
     model = onnx.load(path)
-    others = [entry for entry in model.metadata_props if entry.key != METADATA]
-    del model.metadata_props[:]
-    model.metadata_props.extend(others)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA, language.to_json()
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**said, METADATA: language.to_json()})
     write_model(model, path)
     return replace(part, spec=replace(part.spec, sha256=file_sha256(path)))
 

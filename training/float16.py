@@ -6,10 +6,11 @@ Only storage changes: at load, ONNX Runtime widens the weights once and the floa
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from training.int8 import SMALLEST, channel_axes
+from training.int8 import SMALLEST, Packed, repacked
 
 LARGEST = float(np.finfo(np.float16).max)
 
@@ -19,24 +20,14 @@ def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Weights that float16 cannot hold, of a magnitude above 65,504, stay float32.
     """
-    packed = onnx.ModelProto()
-    packed.CopyFrom(model)
-    axes = channel_axes(packed.graph)
-    widen, kept = [], []
-    for tensor in packed.graph.initializer:
-        weights = numpy_helper.to_array(tensor)
-        fits = weights.dtype == np.float32 and weights.size >= SMALLEST and np.abs(weights).max() <= LARGEST
-        if not (tensor.name in axes and fits):
-            kept.append(tensor)
-            continue
-        kept.append(numpy_helper.from_array(weights.astype(np.float16), f"{tensor.name}.float16"))
-        widen.append(helper.make_node("Cast", [kept[-1].name], [tensor.name], to=TensorProto.FLOAT))
-    nodes = [*widen, *packed.graph.node]
-    del packed.graph.node[:], packed.graph.initializer[:]
-    packed.graph.node.extend(nodes)
-    packed.graph.initializer.extend(kept)
-    onnx.checker.check_model(packed)
-    return packed
+
+    def pack(name: str, weights: npt.NDArray[np.float32], axis: int) -> Packed | None:
+        if weights.size < SMALLEST or np.abs(weights).max() > LARGEST:
+            return None
+        tensor = numpy_helper.from_array(weights.astype(np.float16), f"{name}.float16")
+        return [tensor], helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
+
+    return repacked(model, pack)
 
 
 def stored_as(model: onnx.ModelProto) -> str:

@@ -8,6 +8,7 @@ of the bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from onnx import helper, numpy_helper
 SMALLEST = 256
 """Values that a weight must have to be worth packing."""
 
+Packed = tuple[list[onnx.TensorProto], onnx.NodeProto]
+"""What is stored in a weight's place, and the operator that makes it that weight again."""
+
 
 def store_int8(model: onnx.ModelProto, kernels: bool = False) -> onnx.ModelProto:
     """A copy of the model whose large weights are int8, symmetric, with one float scale an output channel.
@@ -27,27 +31,42 @@ def store_int8(model: onnx.ModelProto, kernels: bool = False) -> onnx.ModelProto
         kernels: make it for int8 kernels, which compute with the weights as they are: small ones are packed
             too, and zero points are stated.
     """
+
+    def pack(name: str, weights: npt.NDArray[np.float32], axis: int) -> Packed | None:
+        if weights.size < (1 if kernels else SMALLEST):
+            return None
+        values, scales = quantize(weights, axis)
+        stored: dict[str, npt.NDArray[Any]] = {"int8": values, "scale": scales}
+        if kernels:
+            stored["zero"] = np.zeros(len(scales), np.int8)
+        tensors = [numpy_helper.from_array(value, f"{name}.{kind}") for kind, value in stored.items()]
+        names = [tensor.name for tensor in tensors]
+        return tensors, helper.make_node("DequantizeLinear", names, [name], axis=axis)
+
+    return repacked(model, pack)
+
+
+def repacked(
+    model: onnx.ModelProto, pack: Callable[[str, npt.NDArray[np.float32], int], Packed | None]
+) -> onnx.ModelProto:
+    """A copy of the model whose weights are stored in another way; the model stays as it is.
+
+    Args:
+        model: its float32 weights are looked at.
+        pack: of a weight's name, values and axis of outputs, what is stored in its place; None: it stays.
+    """
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
     axes = channel_axes(packed.graph)
-    unpack, kept = [], []
+    unpack, kept = list[onnx.NodeProto](), list[onnx.TensorProto]()
     for tensor in packed.graph.initializer:
         weights = numpy_helper.to_array(tensor)
-        if (
-            tensor.name not in axes
-            or weights.size < (1 if kernels else SMALLEST)
-            or weights.dtype != np.float32
-        ):
+        known = tensor.name in axes and weights.dtype == np.float32
+        if known and (made := pack(tensor.name, weights, axes[tensor.name] % weights.ndim)):
+            kept += made[0]
+            unpack.append(made[1])
+        else:
             kept.append(tensor)
-            continue
-        axis = axes[tensor.name] % weights.ndim
-        values, scales = quantize(weights, axis)
-        names = [f"{tensor.name}.int8", f"{tensor.name}.scale"]
-        kept += [numpy_helper.from_array(values, names[0]), numpy_helper.from_array(scales, names[1])]
-        if kernels:
-            names.append(f"{tensor.name}.zero")
-            kept.append(numpy_helper.from_array(np.zeros(len(scales), np.int8), names[2]))
-        unpack.append(helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis))
     nodes = [*unpack, *packed.graph.node]
     del packed.graph.node[:], packed.graph.initializer[:]
     packed.graph.node.extend(nodes)

@@ -12,17 +12,18 @@ from random import Random
 import numpy as np
 
 from models.language import (
-    DIGIT,
     LEVEL_BITS,
     LEVELS,
     MOST_LETTERS,
     NEXT_STATE,
     ORDER,
+    OTHER,
     SPACE,
     STATES,
     WAYS,
     Language,
     addresses,
+    numbered,
     symbol_of,
 )
 
@@ -70,9 +71,7 @@ def made(charset: Sequence[str], count: int, seed: int) -> Iterator[Weighted]:
 def letters_of(charset: Sequence[str], texts: Sequence[Weighted]) -> str:
     """The letters of a charset, without case, and its signs; of too many, the most frequent ones."""
     small = dict.fromkeys(char.lower() if len(char.lower()) == 1 else char for char in charset)
-    told = [
-        char for char in small if len(char) == 1 and char != " " and not (char.isascii() and char.isdigit())
-    ]
+    told = [char for char in small if len(char) == 1 and symbol_of(char, {})[0] == OTHER]
     if len(told) <= MOST_LETTERS:
         return "".join(told)
     seen: Counter[str] = Counter()
@@ -101,7 +100,7 @@ def learn(texts: Iterable[Weighted], charset: Sequence[str], room: int = ROOM) -
 
 def count(texts: Iterable[Weighted], letters: str) -> tuple[Counts, np.ndarray]:
     """n-grams of texts between two spaces, and (`STATES`, 2) small and capital letters behind each state."""
-    known = {letter: number for number, letter in enumerate(letters, DIGIT + 1)}
+    known = numbered(letters)
     counts: Counts = [Counter() for _ in range(ORDER)]
     cases = np.ones((STATES, 3))
     following = NEXT_STATE.tolist()

@@ -49,13 +49,15 @@ CHAR = pa.struct(
     ]
 )
 
+CORNERS = pa.list_(_field("element", POINT, "a corner"))
+
 WORD = pa.struct(
     [
         _field("text", pa.string(), "what the word says"),
         _field("confidence", pa.float32(), "how sure it is that the text is right, 0 to 1, as a line's"),
         _field(
             "polygon",
-            pa.list_(_field("element", POINT, "a corner")),
+            CORNERS,
             "its four corners, as the line's: the part of that polygon that the word takes",
         ),
     ]
@@ -67,7 +69,7 @@ LINE = pa.struct(
         _field("confidence", pa.float32(), "how sure it is that the text is right, 0 to 1, see below"),
         _field(
             "polygon",
-            pa.list_(_field("element", POINT, "a corner")),
+            CORNERS,
             "its four corners in pixels of the upright page, clockwise from the text's top left",
         ),
         _field("detection_score", pa.float32(), "mean probability of text inside the polygon, 0 to 1"),
