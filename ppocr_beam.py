@@ -22,7 +22,9 @@ def elsewhere(path: str) -> bool:
 
 sys.path[:] = filter(elsewhere, sys.path)
 
-from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402 - not from the working folder
+import contextlib  # noqa: E402 - not from the working folder
+from collections.abc import Iterator  # noqa: E402
+from importlib.machinery import ModuleSpec, PathFinder  # noqa: E402
 from typing import Any, NoReturn  # noqa: E402
 
 
@@ -50,11 +52,19 @@ def quieten(*numbers: signal.Signals) -> None:
 
 def _end(number: int, frame: Any) -> NoReturn:
     try:
-        os.write(
-            2, b"ppocr-beam: Interrupted.\n"
-        )  # not through Python's own: it may be in the middle of a line
+        # Not through Python's own stderr: it may be in the middle of a line.
+        os.write(2, b"ppocr-beam: Interrupted.\n")
     finally:
         os._exit(130)
+
+
+@contextlib.contextmanager
+def _importing() -> Iterator[None]:
+    """Lets Ctrl-C end this process at once, as `quieten` does; behind it does what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+    quieten(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def job() -> NoReturn:
@@ -68,19 +78,15 @@ def job() -> NoReturn:
 
 def bundle() -> int:
     """The command `ppocr-bundle`; returns its exit status."""
-    quieten(signal.SIGINT)
-    from models.bundle_command import main
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with _importing():
+        from models.bundle_command import main
     return main()
 
 
 def train() -> int:
     """The command `ppocr-train`; returns its exit status."""
-    quieten(signal.SIGINT)
-    from training.__main__ import main
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with _importing():
+        from training.__main__ import main
     return main()
 
 

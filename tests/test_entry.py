@@ -78,6 +78,17 @@ def test_a_command_that_is_interrupted_while_it_imports_says_so_in_a_line(
     assert (done.returncode, done.stderr) == (130, "ppocr-beam: Interrupted.\n")
 
 
+@pytest.mark.parametrize("command", ["bundle", "train"])
+def test_a_command_whose_ctrl_c_is_ignored_goes_on_ignoring_it(command: str) -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.argv[1:] = ['--version']\n"
+        f"import ppocr_beam\ntry: ppocr_beam.{command}()\n"
+        "except SystemExit: sys.exit(signal.getsignal(signal.SIGINT) != signal.SIG_IGN)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ppocr_beam.ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_modules_that_are_run_by_name_run_nothing_of_the_working_folder(tmp_path: Path) -> None:
     here = traps(tmp_path / "here", *OURS[:1], *OURS[2:], *THEIRS)  # Python itself looks for `pipeline` there
     words = [sys.executable, "-m", "pipeline", "report", "none"]
