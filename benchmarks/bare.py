@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle, ModelFile, load_bundle
+from models.bundle import Bundle, ModelFile, RecognitionSpec, load_bundle
 from models.decoding import decode
 from models.detection import Detector
 from models.direction import DirectionClassifier
 from models.options import DEFAULTS
-from models.reader import PageStage, rectifier
+from models.reader import PageStage, language_of, rectifier
 from models.recognition import Recognizer
 from models.records import Page
 from models.rereading import Rereader
@@ -91,14 +91,17 @@ def stages(bundle: Bundle, calls: list[Call]) -> tuple[PageStage, PageStage]:
     def recorder(model: ModelFile) -> Recorder:
         return Recorder(bundle.model_path(model), calls)
 
+    def recognizer(spec: RecognitionSpec) -> Recognizer:
+        return Recognizer(spec, recorder(spec), language=language_of(bundle, spec))
+
     detect = Detector(manifest.detection, recorder(manifest.detection))
     rectify = rectifier(bundle)
     direct = DirectionClassifier(manifest.direction, recorder(manifest.direction), "sample")
-    recognize = Recognizer(manifest.recognition, recorder(manifest.recognition))
+    recognize = recognizer(manifest.recognition)
     below = DEFAULTS.below(manifest)
     if manifest.second is None or below is None:
         return lambda pages: rectify(detect(pages)), lambda pages: recognize(direct(pages))
-    reread = Rereader(manifest.recognition, Recognizer(manifest.second, recorder(manifest.second)), below)
+    reread = Rereader(manifest.recognition, recognizer(manifest.second), below)
     return (
         lambda pages: rectify(detect(pages)),
         lambda pages: reread(recognize.read_pages(direct(pages))),

@@ -9,6 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from models.bundle import Bundle
 from models.direction import DirectionClassifier
+from models.reader import language_of
 from models.recognition import Recognizer
 from models.records import Line
 from models.session import Session
@@ -34,7 +35,7 @@ class LineScore:
 def read_lines(bundle: Bundle, lines: Sequence[Line]) -> list[Pair]:
     """Labels of upright lines and what the bundle's recogniser reads."""
     spec = bundle.manifest.recognition
-    recognizer = Recognizer(spec, Session(bundle.model_path(spec)))
+    recognizer = Recognizer(spec, Session(bundle.model_path(spec)), language=language_of(bundle, spec))
     read = recognizer.read(lines)
     return [(line.text, got.text) for line, got in zip(lines, read, strict=True)]
 
